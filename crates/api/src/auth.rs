@@ -1,0 +1,173 @@
+//! Who is asking: the API key, the seller it belongs to, and what it may do.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
+use jebi_db_optimizer::sellers;
+use jebi_domain::{ApiKeyId, Scope, Scopes, SellerKeys, Sight, api_key_digest};
+use quick_cache::sync::Cache;
+use subtle::ConstantTimeEq as _;
+use tokio::time::Instant;
+
+use crate::limits::Budget;
+use crate::problem::Problem;
+use crate::state::{Shared, State};
+
+/// A key is looked up again after this long: a revoked one is refused within two seconds.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
+
+/// The keys that were looked up lately, by digest.
+pub(crate) struct KnownKeys(Cache<[u8; 32], (Instant, Arc<Caller>)>);
+
+impl Default for KnownKeys {
+    fn default() -> Self {
+        Self(Cache::new(10_000))
+    }
+}
+
+/// Whose key it is and what it may do.
+#[derive(Debug)]
+struct Caller {
+    key: ApiKeyId,
+    scopes: Scopes,
+    /// Absent on an operator's key.
+    seller: Option<Arc<SellerKeys>>,
+}
+
+/// Lets a request with a good key through, within the key's budget, and remembers whose key it is.
+pub(crate) async fn authenticate<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let (caller, budget) = match admit(&request).await {
+        Ok(admitted) => admitted,
+        // A response, not an error: the middleware outside gives it its name and writes it down.
+        Err(problem) => {
+            let response = problem.error_response().map_into_right_body();
+            return Ok(request.into_response(response));
+        }
+    };
+    request.extensions_mut().insert(caller);
+    let mut response = next.call(request).await?;
+    if let Some(budget) = budget {
+        budget.write(response.headers_mut());
+    }
+    Ok(response.map_into_left_body())
+}
+
+async fn admit(request: &ServiceRequest) -> Result<(Arc<Caller>, Option<Budget>), Problem> {
+    let state = request.app_data::<Data<State>>().ok_or_else(Problem::internal)?;
+    let sent = bearer(request.request()).ok_or_else(Problem::unauthorized)?;
+    let Some(caller) = find(state, sent).await? else {
+        let address =
+            request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        state.limits.note_wrong_key(address).map_err(|seconds| {
+            Problem::too_many_requests("too many wrong API keys came from this address", seconds)
+        })?;
+        return Err(Problem::unauthorized());
+    };
+    let budget = state.limits.take(caller.key).map_err(|seconds| {
+        Problem::too_many_requests("this API key has used its requests of the minute", seconds)
+    })?;
+    Ok((caller, budget))
+}
+
+fn bearer(request: &HttpRequest) -> Option<&str> {
+    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, key) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem> {
+    let Some(digest) = api_key_digest(key) else { return Ok(None) };
+    if let Some((looked_up, caller)) = state.known_keys.0.get(&digest)
+        && looked_up.elapsed() < TRUSTED_FOR
+    {
+        return Ok(Some(caller));
+    }
+    // Before the look-up: time spent waiting for the database counts.
+    let looked_up = Instant::now();
+    let Some(found) = sellers::find_key(&state.db, digest).await? else { return Ok(None) };
+    if !bool::from(found.digest.ct_eq(&digest)) {
+        return Ok(None);
+    }
+    let seller = found
+        .seller
+        .map(|seller| Arc::new(state.master_key.seller_keys(seller.id, &seller.key_salt)));
+    let caller = Arc::new(Caller { key: found.id, scopes: found.scopes, seller });
+    state.known_keys.0.insert(digest, (looked_up, Arc::clone(&caller)));
+    Ok(Some(caller))
+}
+
+/// A scope, as a type that a handler can ask for.
+pub(crate) trait Required {
+    const SCOPE: Scope;
+}
+
+/// Asks for `orders:read`.
+pub(crate) struct OrdersRead;
+
+/// Asks for `orders:write`.
+pub(crate) struct OrdersWrite;
+
+impl Required for OrdersRead {
+    const SCOPE: Scope = Scope::OrdersRead;
+}
+
+impl Required for OrdersWrite {
+    const SCOPE: Scope = Scope::OrdersWrite;
+}
+
+/// The seller who asks, with a key of the scope `S`: the first thing that a handler takes, so that
+/// nothing else of a request is looked at before.
+pub(crate) struct Seller<S> {
+    pub(crate) keys: Arc<SellerKeys>,
+    key: ApiKeyId,
+    scopes: Scopes,
+    scope: PhantomData<S>,
+}
+
+impl<S> Seller<S> {
+    /// How much of a customer this key shows.
+    pub(crate) fn sight(&self) -> Sight {
+        if self.scopes.contains(Scope::OrdersContact) { Sight::Full } else { Sight::Masked }
+    }
+
+    /// How the history and the audit log call who asks.
+    pub(crate) fn actor(&self) -> String {
+        format!("key:{}", self.key)
+    }
+}
+
+impl<S: Required> FromRequest for Seller<S> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let Some(caller) = extensions.get::<Arc<Caller>>() else {
+            return ready(Err(Problem::unauthorized()));
+        };
+        let seller = caller.seller.as_ref().filter(|_| caller.scopes.contains(S::SCOPE));
+        ready(seller.map_or_else(
+            || Err(Problem::forbidden(S::SCOPE)),
+            |keys| {
+                Ok(Self {
+                    keys: Arc::clone(keys),
+                    key: caller.key,
+                    scopes: caller.scopes,
+                    scope: PhantomData,
+                })
+            },
+        ))
+    }
+}

@@ -1,0 +1,83 @@
+//! The commands of `jebi`, for operators.
+
+mod seller;
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use jebi_db_optimizer::Admin;
+
+use crate::settings::{self, Settings, environment};
+use crate::{import, serve};
+
+/// Jebi (제비): orders of Korean marketplaces, for their sellers.
+#[derive(Debug, Parser)]
+#[command(name = "jebi", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the HTTP API until SIGTERM or Ctrl-C.
+    Serve,
+    /// Bring the database's schema up to date.
+    Migrate,
+    /// Sellers and their API keys.
+    #[command(subcommand)]
+    Seller(seller::Command),
+    /// Import orders from a CSV file in the format of `data/README.md`, plain or `.zst`.
+    ///
+    /// What is there already is left as it is: importing twice, or again after a broken import, is safe.
+    Import {
+        /// The file.
+        file: PathBuf,
+        /// Whose orders they are.
+        #[arg(long)]
+        seller: String,
+        /// Afterwards, load the same rows by bare COPY into identically indexed tables without triggers
+        /// and foreign keys, and print the ratio of the times.
+        #[arg(long)]
+        compare_with_copy: bool,
+    },
+}
+
+/// Runs a command.
+///
+/// # Errors
+/// What went wrong, with its causes: one sentence once they are joined.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let lookup = &environment;
+    match cli.command {
+        Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
+        Command::Migrate => migrate().await,
+        Command::Seller(command) => command.run().await,
+        Command::Import { file, seller, compare_with_copy } => {
+            let into = import::Into {
+                database_url: settings::database_url(lookup)?,
+                master_key: settings::master_key(lookup)?,
+                seller,
+            };
+            import::run(&file, into, compare_with_copy).await
+        }
+    }
+}
+
+async fn admin() -> anyhow::Result<Admin> {
+    let url = settings::database_url(&environment)?;
+    Admin::connect(&url).await.context("cannot connect to the database of DATABASE_URL")
+}
+
+#[expect(clippy::print_stdout, reason = "the output of a command")]
+async fn migrate() -> anyhow::Result<()> {
+    let applied = jebi_db_optimizer::migrate(admin().await?).await?;
+    for migration in &applied {
+        println!("applied {migration}");
+    }
+    if applied.is_empty() {
+        println!("up to date");
+    }
+    Ok(())
+}

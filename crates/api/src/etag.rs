@@ -1,0 +1,108 @@
+//! Entity tags: strong, and of one seller only.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{self, HeaderName};
+use jebi_domain::SellerId;
+use ring::digest::{Context, SHA256};
+
+/// Changes with the shape of the bodies, so that a new release never answers 304 for an old shape.
+const SCHEMA: u8 = 1;
+
+/// The tag of a body, without the coding that its bytes are sent in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tag(String);
+
+impl Tag {
+    /// The tag of a body whose identity bytes are `bytes`.
+    pub(crate) fn of(seller: SellerId, bytes: &[u8]) -> Self {
+        let mut context = Context::new(&SHA256);
+        context.update(&[SCHEMA]);
+        context.update(seller.as_uuid().as_bytes());
+        context.update(bytes);
+        let digest = context.finish();
+        Self(digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The tag with the version of the thing that the body shows.
+    pub(crate) fn with_version(self, version: i64) -> Self {
+        Self(format!("{}-{version}", self.0))
+    }
+
+    /// The `ETag` of the body as it is sent: unencoded.
+    pub(crate) fn header(&self) -> String {
+        format!("\"{}.identity\"", self.0)
+    }
+
+    /// Whether `If-None-Match` names this tag, in whatever coding. `*` names every tag.
+    pub(crate) fn is_known_to(&self, request: &HttpRequest) -> bool {
+        self.is_named_in(request, header::IF_NONE_MATCH).unwrap_or(false)
+    }
+
+    /// Whether `If-Match` stands in the way: it is there and does not name this tag.
+    pub(crate) fn is_refused_by(&self, request: &HttpRequest) -> bool {
+        !self.is_named_in(request, header::IF_MATCH).unwrap_or(true)
+    }
+
+    /// `None` where the header is not there. The comparison is by the base, so that a tag got with one
+    /// coding is good with another. (RFC 9110 §13.1.)
+    fn is_named_in(&self, request: &HttpRequest, header: HeaderName) -> Option<bool> {
+        let mut sent = request.headers().get_all(header).peekable();
+        sent.peek()?;
+        Some(sent.any(|value| {
+            let value = value.to_str().unwrap_or_default();
+            value.split(',').map(str::trim).any(|tag| tag == "*" || self.is(tag))
+        }))
+    }
+
+    fn is(&self, tag: &str) -> bool {
+        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
+        let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let base = opaque.and_then(|opaque| opaque.rsplit_once('.'));
+        base.is_some_and(|(base, _coding)| base == self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+    use jebi_domain::SellerId;
+
+    fn seller(n: u128) -> SellerId {
+        uuid::Uuid::from_u128(n).into()
+    }
+
+    fn knows(tag: &Tag, header: &str) -> bool {
+        let request = TestRequest::default().insert_header(("If-None-Match", header));
+        tag.is_known_to(&request.to_http_request())
+    }
+
+    #[test]
+    fn a_tag_is_of_one_body_and_one_seller() {
+        let tag = Tag::of(seller(1), b"body");
+        assert_eq!(tag, Tag::of(seller(1), b"body"));
+        assert_ne!(tag, Tag::of(seller(2), b"body"));
+        assert_ne!(tag, Tag::of(seller(1), b"other"));
+        assert_ne!(tag.clone(), tag.with_version(2));
+    }
+
+    #[test]
+    fn a_tag_is_found_in_a_list_and_in_any_coding() {
+        let tag = Tag::of(seller(1), b"body");
+        let Tag(base) = &tag;
+        assert!(knows(&tag, &tag.header()));
+        assert!(knows(&tag, "*"));
+        assert!(knows(&tag, &format!("\"x.identity\", W/\"{base}.gzip\"")));
+        assert!(!knows(&tag, &format!("\"{base}\"")));
+        assert!(!knows(&tag, base));
+        assert!(!knows(&tag, ""));
+    }
+
+    #[test]
+    fn without_if_match_nothing_is_refused() {
+        let tag = Tag::of(seller(1), b"body");
+        assert!(!tag.is_refused_by(&TestRequest::default().to_http_request()));
+        let other = TestRequest::default().insert_header(("If-Match", "\"other.identity\""));
+        assert!(tag.is_refused_by(&other.to_http_request()));
+    }
+}

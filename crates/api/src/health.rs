@@ -1,0 +1,79 @@
+//! Whether the service lives, and whether it can serve.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::web::Data;
+use actix_web::{HttpResponse, get};
+use jebi_db_optimizer::pending;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::state::State;
+
+/// PostgreSQL has this long to answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `alive`.
+    #[schema(examples("alive"))]
+    status: &'static str,
+}
+
+/// Alive: the process answers.
+#[utoipa::path(tag = "health", responses((status = 200, body = Health)))]
+#[get("/healthz")]
+pub(crate) async fn alive() -> HttpResponse {
+    HttpResponse::Ok().json(Health { status: "alive" })
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// `ready` or `not ready`.
+    #[schema(examples("ready"))]
+    status: &'static str,
+    /// What was looked at.
+    checks: Vec<Check>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Check {
+    /// What was looked at.
+    #[schema(examples("postgresql"))]
+    name: &'static str,
+    /// Whether it is as it should be.
+    ok: bool,
+    /// What is wrong, and what to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
+}
+
+/// Ready: requests can be served; otherwise what is in the way.
+#[utoipa::path(
+    tag = "health",
+    responses(
+        (status = 200, description = "Ready", body = Readiness),
+        (status = 503, description = "Not ready", body = Readiness),
+    )
+)]
+#[get("/readyz")]
+pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
+    let detail = match tokio::time::timeout(PATIENCE, pending(&state.db)).await {
+        Ok(Ok(missing)) if missing.is_empty() => None,
+        Ok(Ok(missing)) => Some(format!(
+            "the schema lacks the migrations {}; run `jebi migrate`",
+            missing.join(", ")
+        )),
+        Ok(Err(error)) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "not ready: {error}");
+            Some("PostgreSQL refuses; look at DATABASE_URL and run `jebi migrate`".to_owned())
+        }
+        Err(_) => Some("PostgreSQL does not answer".to_owned()),
+    };
+    let ok = detail.is_none();
+    let (status, word) =
+        if ok { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    let checks = vec![Check { name: "postgresql", ok, detail }];
+    HttpResponse::build(status).json(Readiness { status: word, checks })
+}

@@ -1,0 +1,18 @@
+//! The HTTP API of Jebi and the commands of its operators. The binary `jebi` is a few lines above this.
+
+pub mod auth;
+mod body;
+pub mod command;
+mod etag;
+mod health;
+mod import;
+mod limits;
+mod openapi;
+mod orders;
+mod params;
+mod problem;
+mod request_id;
+mod routes;
+pub mod serve;
+pub mod settings;
+mod state;

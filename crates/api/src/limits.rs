@@ -1,0 +1,99 @@
+//! How often an API key may knock, and how often an address may knock with a wrong one.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use governor::clock::{Clock as _, DefaultClock};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
+use jebi_domain::ApiKeyId;
+
+/// Wrong keys that one address may try at once; then one a second. A right key is never refused for
+/// them, so that nobody can lock out others behind the same address.
+const WRONG_KEYS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
+
+type PerKey = RateLimiter<
+    ApiKeyId,
+    DefaultKeyedStateStore<ApiKeyId>,
+    DefaultClock,
+    StateInformationMiddleware,
+>;
+type PerAddress = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
+
+pub(crate) struct Limits {
+    requests: Option<(NonZeroU32, PerKey)>,
+    wrong_keys: PerAddress,
+}
+
+/// The request may go on, and this is what is left of the key's budget.
+pub(crate) struct Budget {
+    per_minute: NonZeroU32,
+    left: u32,
+}
+
+impl Limits {
+    pub(crate) fn new(per_minute: Option<NonZeroU32>) -> Self {
+        let requests = per_minute.map(|per_minute| {
+            let limiter = RateLimiter::keyed(Quota::per_minute(per_minute));
+            (per_minute, limiter.with_middleware())
+        });
+        let wrong_keys =
+            RateLimiter::keyed(Quota::per_second(NonZeroU32::MIN).allow_burst(WRONG_KEYS));
+        Self { requests, wrong_keys }
+    }
+
+    /// Takes one request from a key's budget; `None` where there is no limit.
+    ///
+    /// # Errors
+    /// How many seconds to wait.
+    pub(crate) fn take(&self, key: ApiKeyId) -> Result<Option<Budget>, u64> {
+        let Some((per_minute, limiter)) = &self.requests else { return Ok(None) };
+        match limiter.check_key(&key) {
+            Ok(state) => {
+                Ok(Some(Budget { per_minute: *per_minute, left: state.remaining_burst_capacity() }))
+            }
+            Err(not_until) => Err(seconds(not_until.wait_time_from(DefaultClock::default().now()))),
+        }
+    }
+
+    /// Notes a wrong key from an address.
+    ///
+    /// # Errors
+    /// How many seconds to wait, where there were too many.
+    pub(crate) fn note_wrong_key(&self, address: IpAddr) -> Result<(), u64> {
+        self.wrong_keys
+            .check_key(&address)
+            .map_err(|not_until| seconds(not_until.wait_time_from(DefaultClock::default().now())))
+    }
+
+    /// Forgets keys and addresses that have their whole budget again.
+    pub(crate) fn forget_the_rested(&self) {
+        if let Some((_, limiter)) = &self.requests {
+            limiter.retain_recent();
+        }
+        self.wrong_keys.retain_recent();
+    }
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + 1
+}
+
+impl Budget {
+    /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers spells them.
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let Self { per_minute, left } = self;
+        // The budget fills evenly: what is used comes back at `per_minute` a minute.
+        let full_in = u64::from(per_minute.get() - left) * 60 / u64::from(per_minute.get());
+        let mut write = |name: &'static str, value: String| {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        };
+        write("ratelimit-policy", format!("\"default\";q={per_minute};w=60"));
+        write("ratelimit", format!("\"default\";r={left};t={full_in}"));
+    }
+}

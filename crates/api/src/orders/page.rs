@@ -1,0 +1,204 @@
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, get};
+use chrono::{DateTime, Utc};
+use jebi_db_optimizer::orders::{self, OrderSummary};
+use jebi_domain::{
+    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageNumber, PageSize, Platform, Sight,
+    TotalIs,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::whole::{LineBody, answer, currencies, encode, platforms, statuses};
+use crate::auth::{OrdersRead, Seller};
+use crate::etag::Tag;
+use crate::openapi::one_of;
+use crate::params::Params;
+use crate::problem::{Fault, Problem, ProblemBody};
+use crate::state::State;
+
+/// A page of orders.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderPage)]
+struct PageBody {
+    items: Vec<SummaryBody>,
+    /// The orders that match, on all pages.
+    total: u64,
+    /// `exact`, `capped` (at least this many) or `estimated`.
+    #[schema(schema_with = trust)]
+    total_is: TotalIs,
+    /// Absent on a page by cursor, which has no number.
+    page: Option<u64>,
+    page_size: u16,
+    pages: u64,
+    /// Gives the next page; absent on the last.
+    next_cursor: Option<String>,
+}
+
+/// An order as a list shows it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OrderSummary)]
+struct SummaryBody {
+    id: Uuid,
+    order_number: String,
+    #[schema(schema_with = platforms)]
+    platform: Platform,
+    #[schema(schema_with = statuses)]
+    status: OrderStatus,
+    customer_name: Option<String>,
+    /// Masked for keys without `orders:contact`.
+    customer_phone: Option<String>,
+    total_amount: i64,
+    #[schema(schema_with = currencies)]
+    currency: Currency,
+    tracking_number: Option<String>,
+    /// When the buyer ordered.
+    created_at: DateTime<Utc>,
+    items_count: usize,
+    items: Vec<LineBody>,
+}
+
+fn trust() -> utoipa::openapi::Schema {
+    one_of(TotalIs::ALL.iter().map(|total_is| total_is.as_str()))
+}
+
+impl SummaryBody {
+    fn new(order: OrderSummary, sight: Sight) -> Self {
+        let customer = order.customer.seen(sight);
+        Self {
+            id: order.id.as_uuid(),
+            order_number: order.order_number,
+            platform: order.platform,
+            status: order.status,
+            customer_name: customer.name,
+            customer_phone: customer.phone,
+            total_amount: order.total_amount,
+            currency: order.currency,
+            tracking_number: order.tracking_number,
+            created_at: order.created_at,
+            items_count: order.lines.len(),
+            items: order.lines.iter().map(LineBody::from).collect(),
+        }
+    }
+}
+
+/// What a list was asked for.
+struct Wanted {
+    filter: OrderFilter,
+    at: At,
+    size: PageSize,
+}
+
+const DEFAULT_SIZE: u64 = 50;
+
+impl Wanted {
+    fn read(query: &str, state: &State, seller: &Seller<OrdersRead>) -> Result<Self, Problem> {
+        let mut params = Params::of(query);
+        let size = params.take("page_size", |text| {
+            let size = PageSize::new(count(text)?);
+            size.ok_or_else(|| Fault::unacceptable("must be between 1 and 100"))
+        });
+        let default = PageSize::new(DEFAULT_SIZE).ok_or_else(Problem::internal)?;
+        let size = size.unwrap_or(default);
+        let status = params.take("status", |text| text.parse().map_err(Fault::unreadable));
+        let platform = params.take("platform", |text| text.parse().map_err(Fault::unreadable));
+        let from = params.take("date_from", instant);
+        let to = params.take("date_to", instant);
+        let created = Bounds::new(from, to).unwrap_or_else(|| {
+            params.faults.add("date_from", Fault::unacceptable("must not be after date_to"));
+            Bounds::default()
+        });
+        let filter = OrderFilter { status, platform, created };
+        if params.has("cursor") && params.has("page") {
+            params
+                .faults
+                .add("page", Fault::unacceptable("does not go with cursor; send one of them"));
+        }
+        let page = params.take("page", |text| {
+            let most = PageNumber::MAX_SKIP;
+            PageNumber::new(count(text)?, size).ok_or_else(|| {
+                Fault::unacceptable(format!("must be at least 1, and behind at most {most} rows"))
+            })
+        });
+        let after = params.take("cursor", |text| {
+            let read = state.cursors.read(seller.keys.seller(), &filter.canonical(), text);
+            read.map_err(Fault::unreadable)
+        });
+        params.finish()?;
+        let at = after.map_or_else(|| At::Page(page.unwrap_or(PageNumber::first())), At::After);
+        Ok(Self { filter, at, size })
+    }
+}
+
+/// A count, as large as it may be written; what is beyond a `u64` is beyond every bound.
+fn count(text: &str) -> Result<u64, Fault> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return match text.strip_prefix('-') {
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(Fault::unacceptable("must not be negative"))
+            }
+            _ => Err(Fault::unreadable("is not a whole number")),
+        };
+    }
+    Ok(text.parse().unwrap_or(u64::MAX))
+}
+
+fn instant(text: &str) -> Result<DateTime<Utc>, Fault> {
+    // In a query an unescaped + is a blank, and no client's author remembers that.
+    let read = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).map_err(|_| {
+        Fault::unreadable("is not an RFC 3339 time with an offset, like 2026-11-23T00:00:00+09:00")
+    })?;
+    Ok(read.with_timezone(&Utc))
+}
+
+/// A page of orders, newest first, with their lines.
+///
+/// Statements: 2, whatever the page's length and depth.
+#[utoipa::path(
+    path = "/orders-optimized/",
+    tag = "orders",
+    security(("api_key" = ["orders:read"])),
+    params(
+        ("page" = Option<u64>, Query, description = "The number of the page, from 1; not with `cursor`", minimum = 1, example = 1),
+        ("page_size" = Option<u64>, Query, description = "Orders on a page; 50 where absent", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of a page with the same filter"),
+        ("status" = Option<String>, Query, description = "Orders of this status only: pending, confirmed, paid, processing, shipped, delivered, cancelled, refunded, returned, failed"),
+        ("platform" = Option<String>, Query, description = "Orders from this platform only: coupang, naver, 11st, direct"),
+        ("date_from" = Option<DateTime<Utc>>, Query, description = "Ordered at this time or later"),
+        ("date_to" = Option<DateTime<Utc>>, Query, description = "Ordered before this time"),
+        ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),
+    ),
+    responses(
+        (status = 200, description = "The page", body = PageBody),
+        (status = 304, description = "Not changed"),
+        (status = "4XX", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[get("/orders-optimized")]
+pub(crate) async fn list(
+    seller: Seller<OrdersRead>,
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let Wanted { filter, at, size } = Wanted::read(request.query_string(), &state, &seller)?;
+    let page = orders::page(&state.db, &seller.keys, &filter, at, size).await?;
+    let Page { items, total, total_is, next } = page;
+    let owner = seller.keys.seller();
+    let body = PageBody {
+        items: items.into_iter().map(|order| SummaryBody::new(order, seller.sight())).collect(),
+        total,
+        total_is,
+        page: match at {
+            At::Page(page) => Some(page.number()),
+            At::After(_) => None,
+        },
+        page_size: size.items(),
+        pages: size.pages(total),
+        next_cursor: next.map(|next| state.cursors.write(owner, &filter.canonical(), next)),
+    };
+    let bytes = encode(&body)?;
+    let tag = Tag::of(owner, &bytes);
+    Ok(answer(&request, &tag, bytes))
+}

@@ -1,0 +1,110 @@
+//! Query parameters, strictly: each is known, stands once, and is UTF-8 once its escapes are undone.
+
+use std::borrow::Cow;
+
+use crate::problem::{Fault, Faults, Problem};
+
+/// The parameters of a request, taken one by one.
+#[derive(Debug)]
+pub(crate) struct Params<'a> {
+    sent: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    pub(crate) faults: Faults,
+}
+
+impl<'a> Params<'a> {
+    pub(crate) fn of(query: &'a str) -> Self {
+        let mut params = Self { sent: vec![], faults: Faults::default() };
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let Some(name) = unescaped(name) else {
+                params.faults.add("query", Fault::unreadable("has a name that is not UTF-8"));
+                continue;
+            };
+            match unescaped(value) {
+                None => {
+                    params.faults.add(name, Fault::unreadable("has escapes that are not UTF-8"))
+                }
+                Some(value) if value.contains('\0') => {
+                    params
+                        .faults
+                        .add(name, Fault::unreadable("must not contain the NUL character"));
+                }
+                Some(_) if params.sent.iter().any(|(known, _)| *known == name) => {
+                    params.faults.add(name, Fault::unreadable("stands more than once"));
+                }
+                Some(value) => params.sent.push((name, value)),
+            }
+        }
+        params
+    }
+
+    /// The value of `name` as `read` understands it; `None` where it was not sent or is wrong.
+    pub(crate) fn take<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&str) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let at = self.sent.iter().position(|(known, _)| known == name)?;
+        let (_, value) = self.sent.swap_remove(at);
+        self.faults.check(name, read(&value))
+    }
+
+    /// Whether `name` was sent and is still there to take.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.sent.iter().any(|(known, _)| known == name)
+    }
+
+    /// Refuses what was wrong, and by name what nobody asked for.
+    pub(crate) fn finish(mut self) -> Result<(), Problem> {
+        for (name, _) in std::mem::take(&mut self.sent) {
+            self.faults.add(name, Fault::unacceptable("is not a parameter of this list"));
+        }
+        if self.faults.is_empty() { Ok(()) } else { Err(self.faults.into_problem()) }
+    }
+}
+
+/// Undoes `+` and `%41`; `None` for a broken escape and for bytes that are not UTF-8.
+fn unescaped(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains(['%', '+']) {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        rest = tail;
+        bytes.push(match first {
+            b'+' => b' ',
+            b'%' => {
+                let (digits, tail) = rest.split_at_checked(2)?;
+                rest = tail;
+                let digits = std::str::from_utf8(digits).ok()?;
+                // `from_str_radix` alone would take "+f".
+                digits.bytes().all(|digit| digit.is_ascii_hexdigit()).then_some(())?;
+                u8::from_str_radix(digits, 16).ok()?
+            }
+            byte => *byte,
+        });
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_undone_strictly() {
+        assert_eq!(unescaped("a+b%20c%EC%9D%B4").as_deref(), Some("a b c이"));
+        for bad in ["%", "%2", "%zz", "%+f", "%ff", "%ec%9d", "%c0%80"] {
+            assert_eq!(unescaped(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_and_repeated_parameters_are_refused_by_name() {
+        let mut params = Params::of("page=1&page=2&colour=red");
+        assert_eq!(params.take("page", |value| Ok(value.to_owned())).as_deref(), Some("1"));
+        let problem = params.finish().unwrap_err().to_string();
+        assert_eq!(problem, "page stands more than once; colour is not a parameter of this list");
+    }
+}

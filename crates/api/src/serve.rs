@@ -1,0 +1,102 @@
+//! `jebi serve`: settings → state → server.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::middleware::{NormalizePath, from_fn};
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use anyhow::Context as _;
+use jebi_db_optimizer::{Pool, housekeeping};
+use tokio::time::MissedTickBehavior;
+use utoipa::OpenApi as _;
+use utoipa_actix_web::AppExt as _;
+
+use crate::settings::Settings;
+use crate::state::State;
+use crate::{openapi, request_id, routes};
+
+/// A client has this long to send a request's head.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection without a request is closed after this long.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// Requests under way at a stop have this long to end.
+const STOP_SECONDS: u64 = 10;
+
+/// Serves until SIGTERM or Ctrl-C, then ends what is under way.
+///
+/// # Errors
+/// Where the address cannot be listened on.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let address = settings.listen;
+    let listener = TcpListener::bind(address).with_context(|| {
+        format!("cannot listen on {address}; set JEBI_LISTEN to a free address")
+    })?;
+    serve_on(listener, settings).await
+}
+
+/// Serves on a socket that listens already.
+///
+/// # Errors
+/// Where the server cannot be started.
+pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let db = settings.connect()?;
+    let housekeeping = tokio::spawn(keep_house(db.clone()));
+    let state = State::new(settings, db);
+    let forgetting = tokio::spawn(forget_limits(state.clone()));
+    let server = HttpServer::new(move || {
+        let (app, document) = App::new()
+            .into_utoipa_app()
+            .openapi(openapi::Document::openapi())
+            .configure(routes::described)
+            .split_for_parts();
+        app.app_data(Data::new(state.clone()))
+            .configure(|config| routes::describing(config, document))
+            .wrap(NormalizePath::trim())
+            .wrap(from_fn(request_id::name))
+    })
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .keep_alive(KEEP_ALIVE)
+    .shutdown_timeout(STOP_SECONDS)
+    .listen(listener)?
+    .run();
+    tracing::info!("Listening on http://{address}");
+    let served = server.await;
+    housekeeping.abort();
+    forgetting.abort();
+    tracing::info!("Stopped");
+    Ok(served?)
+}
+
+/// Folds totals all the time, and throws old answers away now and then.
+async fn keep_house(db: Pool) {
+    /// A reader adds what is not folded yet, at most a few thousand rows.
+    const FOLD: Duration = Duration::from_millis(500);
+    const FORGET_EVERY: u32 = 1200;
+    let mut tick = tokio::time::interval(FOLD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for round in 0_u32.. {
+        tick.tick().await;
+        let mut done = housekeeping::fold_totals(&db).await.map(|_| ());
+        if done.is_ok() && round % FORGET_EVERY == 0 {
+            done = housekeeping::forget_answers(&db).await;
+        }
+        if let Err(error) = done {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "housekeeping put off: {error}"
+            );
+        }
+    }
+}
+
+async fn forget_limits(state: State) {
+    let mut tick = tokio::time::interval(Duration::from_secs(60));
+    loop {
+        tick.tick().await;
+        state.limits.forget_the_rested();
+    }
+}

@@ -1,0 +1,580 @@
+//! Bulk loads by COPY, as the database's owner: COPY does not work under row security, so that each
+//! function writes the one seller it is given.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::Pin;
+use std::str::FromStr as _;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use chrono::{DateTime, Utc};
+use futures::{SinkExt as _, TryStreamExt as _};
+use jebi_domain::{
+    AccountId, ClaimId, ClaimKind, Currency, Customer, EventId, Money, NewOrder, ProductId,
+    SellerId, SellerKeys,
+};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, NoTls, Transaction};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::random::random;
+
+/// A connection for bulk loads.
+pub struct Loader {
+    client: Client,
+}
+
+/// A product that the seller may not have yet.
+#[derive(Debug, Clone)]
+pub struct NewProduct {
+    /// The seller's code for it.
+    pub sku: String,
+    /// Its name.
+    pub name: String,
+    /// When it was first seen.
+    pub created_at: DateTime<Utc>,
+}
+
+/// A claim that is to be stored.
+#[derive(Debug, Clone)]
+pub struct NewClaim {
+    /// How the platform calls it; unique within the account.
+    pub platform_claim_id: String,
+    /// Why money or goods go back.
+    pub kind: ClaimKind,
+    /// The sum of its lines, negative where money goes back.
+    pub total: Money,
+    /// Whose it is.
+    pub customer: Customer,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// What it is about.
+    pub lines: Vec<NewClaimLine>,
+}
+
+/// A line of a claim.
+#[derive(Debug, Clone)]
+pub struct NewClaimLine {
+    /// The product.
+    pub product_id: ProductId,
+    /// The seller's code for it.
+    pub sku: String,
+    /// Its name.
+    pub product_name: String,
+    /// Negative where goods come back.
+    pub quantity: i32,
+    /// Of one of them.
+    pub price: Money,
+}
+
+/// An order, and the prices that it showed to have changed.
+#[derive(Debug, Clone)]
+pub struct LoadedOrder {
+    /// The order.
+    pub order: NewOrder,
+    /// In the order in which they were seen.
+    pub prices: Vec<PriceChange>,
+}
+
+/// A price that differs from the one before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PriceChange {
+    /// Of this product.
+    pub product: ProductId,
+    /// From now on.
+    pub price: Money,
+    /// Now.
+    pub at: DateTime<Utc>,
+}
+
+/// Orders and claims that are stored together or not at all.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Orders of one account.
+    pub orders: Vec<LoadedOrder>,
+    /// Claims of the same account.
+    pub claims: Vec<NewClaim>,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stored {
+    /// Orders that were new.
+    pub orders: u64,
+    /// Their lines.
+    pub lines: u64,
+    /// Claims that were new.
+    pub claims: u64,
+}
+
+const ACTION: &str = "load orders";
+
+fn failed(source: tokio_postgres::Error) -> Error {
+    Error::Copy { action: ACTION, source }
+}
+
+impl Loader {
+    /// Connects as the role that the URL names, which has to own the tables.
+    ///
+    /// # Errors
+    /// [`Error::NoConnection`].
+    pub async fn connect(url: &str) -> Result<Self, Error> {
+        let no_connection = |error| Error::NoConnection(Box::new(error));
+        let mut config = tokio_postgres::Config::from_str(url).map_err(no_connection)?;
+        config.application_name("jebi import");
+        let (client, driver) = config.connect(NoTls).await.map_err(no_connection)?;
+        // It ends with the client, whose next call reports what went wrong.
+        tokio::spawn(driver);
+        Ok(Self { client })
+    }
+
+    /// The account of the seller's own shop.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn own_shop(&self, seller: SellerId) -> Result<AccountId, Error> {
+        let sql = "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = 'direct'";
+        let row = self.client.query_one(sql, &[&seller.as_uuid()]).await.map_err(failed)?;
+        Ok(row.get::<_, Uuid>(0).into())
+    }
+
+    /// Adds the products that the seller lacks, with no price yet, and gives the ids of all, by code.
+    /// Statements: 2, in one transaction.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn add_products(
+        &mut self,
+        seller: SellerId,
+        currency: Currency,
+        products: &[NewProduct],
+    ) -> Result<HashMap<String, ProductId>, Error> {
+        let ids: Vec<Uuid> =
+            products.iter().map(|new| ProductId::new(new.created_at, random()).as_uuid()).collect();
+        let skus: Vec<&str> = products.iter().map(|new| new.sku.as_str()).collect();
+        let names: Vec<&str> = products.iter().map(|new| new.name.as_str()).collect();
+        let times: Vec<DateTime<Utc>> = products.iter().map(|new| new.created_at).collect();
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        transaction
+            .execute(
+                "WITH added AS (
+                     INSERT INTO products (id, seller_id, sku, name, created_at)
+                     SELECT id, $1, sku, name, created_at
+                     FROM unnest($2::uuid[], $3::text[], $4::text[], $5::timestamptz[])
+                         AS new (id, sku, name, created_at)
+                     ORDER BY sku
+                     ON CONFLICT (seller_id, sku) DO NOTHING
+                     RETURNING id
+                 )
+                 INSERT INTO product_offers (product_id, seller_id, currency)
+                 SELECT id, $1, $6 FROM added",
+                &[&seller.as_uuid(), &ids, &skus, &names, &times, &currency.as_str()],
+            )
+            .await
+            .map_err(failed)?;
+        let sql = "SELECT sku, id FROM products WHERE seller_id = $1 AND sku = ANY($2)";
+        let rows = transaction.query(sql, &[&seller.as_uuid(), &skus]).await.map_err(failed)?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(rows.into_iter().map(|row| (row.get(0), row.get::<_, Uuid>(1).into())).collect())
+    }
+
+    /// Gives products the price that was seen last, where they have none. Statements: 1.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn set_first_prices(
+        &self,
+        seller: SellerId,
+        prices: &HashMap<ProductId, Money>,
+    ) -> Result<(), Error> {
+        let ids: Vec<Uuid> = prices.keys().map(|id| id.as_uuid()).collect();
+        let amounts: Vec<i64> = prices.values().map(|price| price.amount()).collect();
+        let sql = "UPDATE product_offers SET price = seen.price, updated_at = now()
+                   FROM unnest($2::uuid[], $3::bigint[]) AS seen (product_id, price)
+                   WHERE product_offers.product_id = seen.product_id AND seller_id = $1
+                     AND product_offers.price IS NULL";
+        let set = self.client.execute(sql, &[&seller.as_uuid(), &ids, &amounts]).await;
+        set.map(|_| ()).map_err(failed)
+    }
+
+    /// Stores those of a batch's orders and claims that the account does not have yet, with lines,
+    /// history, price changes and one event, in one transaction. Loads of one account wait for each
+    /// other; where somebody else stores one of the orders at the same moment, the batch is done again.
+    ///
+    /// # Errors
+    /// [`Error::Copy`]; nothing of the batch was stored then.
+    pub async fn store(
+        &mut self,
+        keys: &SellerKeys,
+        account: AccountId,
+        batch: &Batch,
+    ) -> Result<Stored, Error> {
+        const TRIES: usize = 5;
+        for _ in 1..TRIES {
+            match self.store_once(keys, account, batch).await {
+                Err(Error::Copy { source, .. })
+                    if source.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+                stored => return stored,
+            }
+        }
+        self.store_once(keys, account, batch).await
+    }
+
+    /// Loads a seller's rows once more, by bare COPY into tables with the same columns and indexes but
+    /// without triggers and foreign keys, and says how long the COPYs took. The tables are dropped again.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn copy_again(&mut self, seller: SellerId) -> Result<Duration, Error> {
+        const CHUNK_BYTES: usize = 64 << 10;
+        const TABLES: [&str; 8] = [
+            "products",
+            "product_offers",
+            "orders",
+            "order_items",
+            "order_history",
+            "price_history",
+            "claims",
+            "claim_items",
+        ];
+        let mut took = Duration::ZERO;
+        for table in TABLES {
+            let again = format!("{table}_copied_again");
+            let create = format!(
+                "DROP TABLE IF EXISTS {again}; CREATE TABLE {again} (LIKE {table} INCLUDING ALL)"
+            );
+            self.client.batch_execute(&create).await.map_err(failed)?;
+            let select = format!(
+                "COPY (SELECT * FROM {table} WHERE seller_id = '{seller}') TO STDOUT (FORMAT binary)"
+            );
+            let rows = self.client.copy_out(&select).await.map_err(failed)?;
+            let rows = rows.try_fold(BytesMut::new(), |mut all, row| async move {
+                all.extend_from_slice(&row);
+                Ok(all)
+            });
+            let mut rows = rows.await.map_err(failed)?.freeze();
+
+            let started = Instant::now();
+            let copy = format!("COPY {again} FROM STDIN (FORMAT binary)");
+            let sink = self.client.copy_in(&copy).await.map_err(failed)?;
+            let mut sink = std::pin::pin!(sink);
+            while !rows.is_empty() {
+                let chunk = rows.split_to(rows.len().min(CHUNK_BYTES));
+                sink.send(chunk).await.map_err(failed)?;
+            }
+            sink.finish().await.map_err(failed)?;
+            took += started.elapsed();
+            self.client.batch_execute(&format!("DROP TABLE {again}")).await.map_err(failed)?;
+        }
+        Ok(took)
+    }
+
+    async fn store_once(
+        &mut self,
+        keys: &SellerKeys,
+        account: AccountId,
+        batch: &Batch,
+    ) -> Result<Stored, Error> {
+        let seller = keys.seller();
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        let lock = "SELECT FROM platform_accounts WHERE id = $1 AND seller_id = $2
+                    FOR NO KEY UPDATE";
+        transaction
+            .execute(lock, &[&account.as_uuid(), &seller.as_uuid()])
+            .await
+            .map_err(failed)?;
+
+        let load = Load { transaction: &transaction, keys, account };
+        let orders = load.new_orders(&batch.orders).await?;
+        let claims = load.new_claims(&batch.claims).await?;
+        let stored = Stored {
+            orders: orders.len() as u64,
+            lines: orders.iter().map(|new| new.order.lines.len() as u64).sum(),
+            claims: claims.len() as u64,
+        };
+        if !orders.is_empty() {
+            load.orders(&orders).await?;
+            load.lines(&orders).await?;
+            load.history(&orders).await?;
+            load.prices(&orders).await?;
+            load.event(orders.len()).await?;
+        }
+        if !claims.is_empty() {
+            load.claims(&claims).await?;
+        }
+        transaction.commit().await.map_err(failed)?;
+        Ok(stored)
+    }
+}
+
+/// One batch on its way into the tables.
+struct Load<'a> {
+    transaction: &'a Transaction<'a>,
+    keys: &'a SellerKeys,
+    account: AccountId,
+}
+
+impl Load<'_> {
+    async fn new_orders<'b>(
+        &self,
+        orders: &'b [LoadedOrder],
+    ) -> Result<Vec<&'b LoadedOrder>, Error> {
+        let ids: Vec<&str> =
+            orders.iter().map(|new| new.order.platform_order_id.as_str()).collect();
+        let known = self.known("orders", "platform_order_id", &ids).await?;
+        Ok(orders.iter().filter(|new| !known.contains(&new.order.platform_order_id)).collect())
+    }
+
+    async fn new_claims<'b>(&self, claims: &'b [NewClaim]) -> Result<Vec<&'b NewClaim>, Error> {
+        let ids: Vec<&str> = claims.iter().map(|new| new.platform_claim_id.as_str()).collect();
+        let known = self.known("claims", "platform_claim_id", &ids).await?;
+        Ok(claims.iter().filter(|new| !known.contains(&new.platform_claim_id)).collect())
+    }
+
+    async fn known(
+        &self,
+        table: &str,
+        column: &str,
+        ids: &[&str],
+    ) -> Result<HashSet<String>, Error> {
+        let sql = format!(
+            "SELECT {column} FROM {table}
+             WHERE seller_id = $1 AND platform_account_id = $2 AND {column} = ANY($3)"
+        );
+        let seller = self.keys.seller().as_uuid();
+        let rows = self.transaction.query(&sql, &[&seller, &self.account.as_uuid(), &ids]).await;
+        Ok(rows.map_err(failed)?.into_iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn orders(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
+        const COLUMNS: &[(&str, Type)] = &[
+            ("id", Type::UUID),
+            ("seller_id", Type::UUID),
+            ("platform", Type::TEXT),
+            ("platform_account_id", Type::UUID),
+            ("platform_order_id", Type::TEXT),
+            ("order_number", Type::TEXT),
+            ("status", Type::TEXT),
+            ("currency", Type::TEXT),
+            ("items_count", Type::INT4),
+            ("items_amount", Type::INT8),
+            ("shipping_amount", Type::INT8),
+            ("discount_amount", Type::INT8),
+            ("total_amount", Type::INT8),
+            ("customer", Type::BYTEA),
+            ("memo", Type::TEXT),
+            ("created_at", Type::TIMESTAMPTZ),
+        ];
+        let mut copy = Copy::start(self.transaction, "orders", COLUMNS).await?;
+        for LoadedOrder { order, .. } in orders {
+            let amounts = &order.amounts;
+            copy.row(&[
+                &order.id.as_uuid(),
+                &self.seller(),
+                &order.platform.as_str(),
+                &order.account.as_uuid(),
+                &order.platform_order_id,
+                &order.order_number,
+                &order.status.as_str(),
+                &amounts.total().currency().as_str(),
+                &number(order.lines.len()),
+                &amounts.items().amount(),
+                &amounts.shipping().amount(),
+                &amounts.discount().amount(),
+                &amounts.total().amount(),
+                &self.keys.seal_customer(order.id.as_uuid(), &order.customer, random()),
+                &order.memo,
+                &order.created_at,
+            ])
+            .await?;
+        }
+        copy.finish().await
+    }
+
+    async fn lines(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
+        let mut copy =
+            Copy::start(self.transaction, "order_items", &line_columns("order_id")).await?;
+        for LoadedOrder { order, .. } in orders {
+            for (line, line_no) in order.lines.iter().zip(1_i32..) {
+                copy.row(&[
+                    &order.id.as_uuid(),
+                    &line_no,
+                    &self.seller(),
+                    &line.product_id.as_uuid(),
+                    &line.sku,
+                    &line.product_name,
+                    &line.quantity.units().cast_signed(),
+                    &line.price.amount(),
+                ])
+                .await?;
+            }
+        }
+        copy.finish().await
+    }
+
+    async fn history(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
+        const COLUMNS: &[(&str, Type)] = &[
+            ("order_id", Type::UUID),
+            ("version", Type::INT8),
+            ("seller_id", Type::UUID),
+            ("status", Type::TEXT),
+            ("actor", Type::TEXT),
+            ("reason", Type::TEXT),
+        ];
+        let mut copy = Copy::start(self.transaction, "order_history", COLUMNS).await?;
+        for LoadedOrder { order, .. } in orders {
+            copy.row(&[
+                &order.id.as_uuid(),
+                &1_i64,
+                &self.seller(),
+                &order.status.as_str(),
+                &"import",
+                &"order imported",
+            ])
+            .await?;
+        }
+        copy.finish().await
+    }
+
+    async fn prices(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
+        const COLUMNS: &[(&str, Type)] = &[
+            ("product_id", Type::UUID),
+            ("seller_id", Type::UUID),
+            ("changed_at", Type::TIMESTAMPTZ),
+            ("id", Type::UUID),
+            ("currency", Type::TEXT),
+            ("price", Type::INT8),
+        ];
+        let mut copy = Copy::start(self.transaction, "price_history", COLUMNS).await?;
+        let changes = orders.iter().flat_map(|loaded| &loaded.prices);
+        for (sequence, change) in (0_u32..).zip(changes) {
+            // Changes of one millisecond sort in the order in which they were seen.
+            let mut tail: [u8; 10] = random();
+            tail[..6].copy_from_slice(&u64::from(sequence).to_be_bytes()[2..]);
+            copy.row(&[
+                &change.product.as_uuid(),
+                &self.seller(),
+                &change.at,
+                &EventId::new(change.at, tail).as_uuid(),
+                &change.price.currency().as_str(),
+                &change.price.amount(),
+            ])
+            .await?;
+        }
+        copy.finish().await
+    }
+
+    async fn claims(&self, claims: &[&NewClaim]) -> Result<(), Error> {
+        const COLUMNS: &[(&str, Type)] = &[
+            ("id", Type::UUID),
+            ("seller_id", Type::UUID),
+            ("platform_account_id", Type::UUID),
+            ("platform_claim_id", Type::TEXT),
+            ("kind", Type::TEXT),
+            ("currency", Type::TEXT),
+            ("total_amount", Type::INT8),
+            ("customer", Type::BYTEA),
+            ("created_at", Type::TIMESTAMPTZ),
+        ];
+        let ids: Vec<Uuid> =
+            claims.iter().map(|new| ClaimId::new(new.created_at, random()).as_uuid()).collect();
+        let mut copy = Copy::start(self.transaction, "claims", COLUMNS).await?;
+        for (claim, id) in claims.iter().zip(&ids) {
+            copy.row(&[
+                id,
+                &self.seller(),
+                &self.account.as_uuid(),
+                &claim.platform_claim_id,
+                &claim.kind.as_str(),
+                &claim.total.currency().as_str(),
+                &claim.total.amount(),
+                &self.keys.seal_customer(*id, &claim.customer, random()),
+                &claim.created_at,
+            ])
+            .await?;
+        }
+        copy.finish().await?;
+
+        let mut copy =
+            Copy::start(self.transaction, "claim_items", &line_columns("claim_id")).await?;
+        for (claim, id) in claims.iter().zip(&ids) {
+            for (line, line_no) in claim.lines.iter().zip(1_i32..) {
+                copy.row(&[
+                    id,
+                    &line_no,
+                    &self.seller(),
+                    &line.product_id.as_uuid(),
+                    &line.sku,
+                    &line.product_name,
+                    &line.quantity,
+                    &line.price.amount(),
+                ])
+                .await?;
+            }
+        }
+        copy.finish().await
+    }
+
+    /// One event for the batch: it tells listeners that orders came, not which.
+    async fn event(&self, orders: usize) -> Result<(), Error> {
+        let now = Utc::now();
+        let payload = serde_json::json!({ "orders": orders }).to_string();
+        let sql = "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload)
+                   VALUES ($1, $2, 'orders:imported', $3, 1, $4::text::jsonb)";
+        let id = EventId::new(now, random()).as_uuid();
+        let (seller, account) = (self.seller(), self.account.as_uuid());
+        let sent = self.transaction.execute(sql, &[&id, &seller, &account, &payload]).await;
+        sent.map(|_| ()).map_err(failed)
+    }
+
+    fn seller(&self) -> Uuid {
+        self.keys.seller().as_uuid()
+    }
+}
+
+fn line_columns(parent: &'static str) -> [(&'static str, Type); 8] {
+    [
+        (parent, Type::UUID),
+        ("line_no", Type::INT4),
+        ("seller_id", Type::UUID),
+        ("product_id", Type::UUID),
+        ("sku", Type::TEXT),
+        ("product_name", Type::TEXT),
+        ("quantity", Type::INT4),
+        ("price", Type::INT8),
+    ]
+}
+
+/// A COPY in the binary format, under way.
+struct Copy {
+    writer: Pin<Box<BinaryCopyInWriter>>,
+}
+
+impl Copy {
+    async fn start(
+        transaction: &Transaction<'_>,
+        table: &str,
+        columns: &[(&str, Type)],
+    ) -> Result<Self, Error> {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let types: Vec<Type> = columns.iter().map(|(_, kind)| kind.clone()).collect();
+        let sql = format!("COPY {table} ({}) FROM STDIN (FORMAT binary)", names.join(", "));
+        let sink = transaction.copy_in(&sql).await.map_err(failed)?;
+        Ok(Self { writer: Box::pin(BinaryCopyInWriter::new(sink, &types)) })
+    }
+
+    async fn row(&mut self, values: &[&(dyn ToSql + Sync)]) -> Result<(), Error> {
+        self.writer.as_mut().write(values).await.map_err(failed)
+    }
+
+    async fn finish(mut self) -> Result<(), Error> {
+        self.writer.as_mut().finish().await.map(|_| ()).map_err(failed)
+    }
+}
+
+fn number(lines: usize) -> i32 {
+    i32::try_from(lines).unwrap_or(i32::MAX)
+}

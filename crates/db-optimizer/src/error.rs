@@ -1,0 +1,78 @@
+use std::error::Error as StdError;
+
+use diesel::result::{DatabaseErrorKind, Error as Diesel};
+
+/// What can go wrong between the service and PostgreSQL. A row that is not there is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection came free, or none could be opened, within the pool's timeout.
+    #[error("no connection to PostgreSQL")]
+    NoConnection(#[source] Box<dyn StdError + Send + Sync>),
+    /// PostgreSQL gave up waiting for a lock or stopped the statement at its time limit.
+    #[error("PostgreSQL was too busy to {action}")]
+    Busy {
+        /// What was being done, as in "list orders".
+        action: &'static str,
+        /// What PostgreSQL said.
+        #[source]
+        source: Diesel,
+    },
+    /// A row with this key exists already.
+    #[error("could not {action}: it exists already")]
+    Exists {
+        /// What was being done.
+        action: &'static str,
+        /// The name of the unique key.
+        key: String,
+    },
+    /// A statement failed.
+    #[error("could not {action}")]
+    Query {
+        /// What was being done.
+        action: &'static str,
+        /// What PostgreSQL said.
+        #[source]
+        source: Diesel,
+    },
+    /// A row holds what this program never writes: an unknown word, a sealed value of another row,
+    /// or a row of another seller.
+    #[error("could not {action}: a row has a bad {what}")]
+    CorruptRow {
+        /// What was being done.
+        action: &'static str,
+        /// The column.
+        what: &'static str,
+    },
+    /// A bulk load failed; its transaction was rolled back.
+    #[error("could not {action}")]
+    Copy {
+        /// What was being done.
+        action: &'static str,
+        /// What PostgreSQL said.
+        #[source]
+        source: tokio_postgres::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error("could not migrate the database")]
+    Migrate(#[source] Box<dyn StdError + Send + Sync>),
+}
+
+impl Error {
+    /// For `map_err`: the failure of a statement, by what it means to the caller.
+    pub(crate) fn of(action: &'static str) -> impl Fn(Diesel) -> Self {
+        move |source| match &source {
+            Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
+                Self::Exists { action, key: info.constraint_name().unwrap_or_default().to_owned() }
+            }
+            Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+                Self::NoConnection(Box::new(source))
+            }
+            // diesel has no kind for a lock timeout (55P03) and a statement timeout (57014), and it
+            // does not hand out the code.
+            Diesel::DatabaseError(_, info) if info.message().contains(" timeout") => {
+                Self::Busy { action, source }
+            }
+            _ => Self::Query { action, source },
+        }
+    }
+}

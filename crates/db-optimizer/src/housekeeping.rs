@@ -1,0 +1,87 @@
+//! What runs beside the requests: folding the totals, and throwing away answers that are too old.
+
+use diesel::sql_types::BigInt;
+use jebi_domain::SellerId;
+use uuid::Uuid;
+
+use crate::{Bind, Error, Pool, Statement};
+
+type UuidSql = diesel::sql_types::Uuid;
+
+/// Folds every seller's differences into their totals and says how many differences there were.
+/// Statements: 1, and 1 for each seller that has any. Several processes may fold at once: a difference
+/// is deleted by one of them only, and totals are locked in one order.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn fold_totals(pool: &Pool) -> Result<u64, Error> {
+    let mut folded = 0;
+    for seller in sellers_in(pool, "order_total_deltas WHERE true").await? {
+        folded += fold_totals_of(pool, seller).await?;
+    }
+    Ok(folded)
+}
+
+/// Folds one seller's differences. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn fold_totals_of(pool: &Pool, seller: SellerId) -> Result<u64, Error> {
+    // One statement: no snapshot sees a difference both gone and not yet added.
+    let statement = Statement::<BigInt>::new(
+        "WITH folded AS (
+             DELETE FROM order_total_deltas WHERE seller_id = $1
+             RETURNING day, platform, status, currency, orders, amount
+         ), summed AS (
+             SELECT grain, bucket, platform, status, currency,
+                    sum(orders) AS orders, sum(amount) AS amount
+             FROM folded CROSS JOIN LATERAL (VALUES
+                 ('all', '-infinity'::date), ('month', jebi_month(day)), ('day', day)
+             ) AS grains (grain, bucket)
+             GROUP BY grain, bucket, platform, status, currency
+         ), added AS (
+             INSERT INTO order_totals AS t
+                 (seller_id, grain, bucket, platform, status, currency, orders, amount)
+             SELECT $1, grain, bucket, platform, status, currency, orders, amount
+             FROM summed
+             ORDER BY grain, bucket, platform, status, currency
+             ON CONFLICT (seller_id, grain, bucket, platform, status, currency) DO UPDATE
+                 SET orders = t.orders + excluded.orders, amount = t.amount + excluded.amount
+         )
+         SELECT count(*) FROM folded",
+        vec![Bind::from(seller)],
+    );
+    let transaction = pool.begin(seller).await?;
+    let folded: i64 = statement.one(&transaction).await.map_err(Error::of("fold the totals"))?;
+    transaction.commit().await?;
+    Ok(u64::try_from(folded).unwrap_or(0))
+}
+
+/// Forgets the answers to idempotency keys that are older than 24 hours. Statements: 1, and 1 for each
+/// seller that has any.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn forget_answers(pool: &Pool) -> Result<(), Error> {
+    let old = "idempotency_keys WHERE created_at < now() - interval '24 hours'";
+    for seller in sellers_in(pool, old).await? {
+        let statement = Statement::<()>::new(
+            format!("DELETE FROM {old} AND seller_id = $1"),
+            vec![Bind::from(seller)],
+        );
+        let transaction = pool.begin(seller).await?;
+        statement.run(&transaction).await.map_err(Error::of("forget old answers"))?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
+/// The sellers who have a row there. Reads across sellers: it finds whose turn it is.
+async fn sellers_in(pool: &Pool, rows: &str) -> Result<Vec<SellerId>, Error> {
+    let statement =
+        Statement::<UuidSql>::new(format!("SELECT DISTINCT seller_id FROM {rows}"), vec![]);
+    let connection = pool.get().await?;
+    let sellers: Vec<Uuid> =
+        statement.all(&connection).await.map_err(Error::of("find work to do"))?;
+    Ok(sellers.into_iter().map(SellerId::from).collect())
+}

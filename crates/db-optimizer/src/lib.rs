@@ -1,0 +1,27 @@
+//! Every SQL statement of Jebi.
+//!
+//! A query is a value ([`Statement`]): its text can be printed and explained before it is run. Each
+//! public function says how many statements it takes, and a test counts them.
+
+mod admin;
+pub mod bulk;
+mod error;
+pub mod housekeeping;
+pub mod idempotency;
+mod migrate;
+pub mod orders;
+mod plan;
+mod pool;
+mod random;
+pub mod sellers;
+mod statement;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+pub use admin::Admin;
+pub use error::Error;
+pub use migrate::{migrate, pending};
+pub use plan::{Plan, explain};
+pub use pool::{Config, Pool, PoolState, Transaction};
+pub use random::random;
+pub use statement::{Bind, Statement};

@@ -1,0 +1,161 @@
+//! Sellers, the keys they knock with, and their accounts.
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{Array, Binary, Nullable, Text, Timestamptz};
+use diesel::{OptionalExtension as _, Queryable};
+use jebi_domain::{AccountId, ApiKeyId, Scopes, SellerId};
+use uuid::Uuid;
+
+use crate::random::random;
+use crate::{Admin, Bind, Error, Pool, Statement};
+
+type UuidSql = diesel::sql_types::Uuid;
+
+/// A seller, with the salt that their keys hang on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seller {
+    /// The tenant's id.
+    pub id: SellerId,
+    /// Goes with the master key into [`jebi_domain::MasterKey::seller_keys`].
+    pub key_salt: Vec<u8>,
+}
+
+/// What an API key stands for.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// Its id, which may be logged.
+    pub id: ApiKeyId,
+    /// SHA-256 of the key.
+    pub digest: Vec<u8>,
+    /// Whose it is; nobody's where it is an operator's.
+    pub seller: Option<Seller>,
+    /// What it may do.
+    pub scopes: Scopes,
+}
+
+/// An API key as an operator sees it.
+#[derive(Debug, Clone, Queryable)]
+pub struct KeyEntry {
+    /// Its id, to revoke it by.
+    pub id: Uuid,
+    /// The seller's name.
+    pub seller: String,
+    /// What it may do.
+    pub scopes: Vec<String>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was revoked, if it was.
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// The key with this digest, unless it was revoked. Statements: 1. Reads across sellers: it is what
+/// finds the seller.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Query`].
+pub async fn find_key(pool: &Pool, digest: [u8; 32]) -> Result<Option<ApiKey>, Error> {
+    const ACTION: &str = "look an API key up";
+    type Sql = (UuidSql, Binary, Array<Text>, Nullable<UuidSql>, Nullable<Binary>);
+    type Row = (Uuid, Vec<u8>, Vec<String>, Option<Uuid>, Option<Vec<u8>>);
+    let statement = Statement::<Sql>::new(
+        "SELECT k.id, k.digest, k.scopes, s.id, s.key_salt
+         FROM api_keys AS k LEFT JOIN sellers AS s ON s.id = k.seller_id
+         WHERE k.digest = $1 AND k.revoked_at IS NULL",
+        vec![Bind::from(digest.to_vec())],
+    );
+    let connection = pool.get().await?;
+    let found: Option<Row> =
+        statement.one(&connection).await.optional().map_err(Error::of(ACTION))?;
+    let Some((id, digest, scopes, seller, salt)) = found else { return Ok(None) };
+    let scopes = Scopes::parse(scopes.iter().map(String::as_str))
+        .map_err(|_| Error::CorruptRow { action: ACTION, what: "scope" })?;
+    let seller = seller.zip(salt).map(|(id, key_salt)| Seller { id: id.into(), key_salt });
+    Ok(Some(ApiKey { id: id.into(), digest, seller, scopes }))
+}
+
+/// The seller of this name. Statements: 1.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn find(admin: &Admin, name: &str) -> Result<Option<Seller>, Error> {
+    let statement = Statement::<(UuidSql, Binary)>::new(
+        "SELECT id, key_salt FROM sellers WHERE name = $1",
+        vec![Bind::from(name)],
+    );
+    let found: Option<(Uuid, Vec<u8>)> =
+        statement.one(admin).await.optional().map_err(Error::of("look a seller up"))?;
+    Ok(found.map(|(id, key_salt)| Seller { id: id.into(), key_salt }))
+}
+
+/// The seller of this name, who is added with an own shop where there is none yet. Statements: 2.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn add(admin: &Admin, name: &str, now: DateTime<Utc>) -> Result<Seller, Error> {
+    let statement = Statement::<()>::new(
+        "WITH added AS (
+             INSERT INTO sellers (id, name, key_salt) VALUES ($1, $2, $3)
+             ON CONFLICT (name) DO NOTHING
+             RETURNING id
+         )
+         INSERT INTO platform_accounts (id, seller_id, kind, name)
+         SELECT $4, id, 'direct', $2 FROM added",
+        vec![
+            Bind::from(SellerId::new(now, random())),
+            Bind::from(name),
+            Bind::from(random::<32>().to_vec()),
+            Bind::from(AccountId::new(now, random())),
+        ],
+    );
+    statement.run(admin).await.map_err(Error::of("add a seller"))?;
+    find(admin, name).await?.ok_or(Error::CorruptRow { action: "add a seller", what: "name" })
+}
+
+/// Stores a key, by its digest. Statements: 1.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn add_key(
+    admin: &Admin,
+    seller: SellerId,
+    scopes: Scopes,
+    digest: [u8; 32],
+    now: DateTime<Utc>,
+) -> Result<ApiKeyId, Error> {
+    let id = ApiKeyId::new(now, random());
+    let words: Vec<String> = scopes.iter().map(|scope| scope.to_string()).collect();
+    let statement = Statement::<()>::new(
+        "INSERT INTO api_keys (id, seller_id, digest, scopes) VALUES ($1, $2, $3, $4)",
+        vec![Bind::from(id), Bind::from(seller), Bind::from(digest.to_vec()), Bind::from(words)],
+    );
+    statement.run(admin).await.map_err(Error::of("add an API key"))?;
+    Ok(id)
+}
+
+/// Revokes a key; `false` where there is no such key that was still good. Statements: 1.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn revoke_key(admin: &Admin, key: ApiKeyId) -> Result<bool, Error> {
+    let statement = Statement::<()>::new(
+        "UPDATE api_keys SET revoked_at = now() WHERE id = $1 AND revoked_at IS NULL",
+        vec![Bind::from(key)],
+    );
+    let revoked = statement.run(admin).await.map_err(Error::of("revoke an API key"))?;
+    Ok(revoked == 1)
+}
+
+/// Every seller's keys, oldest first. Statements: 1.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn list_keys(admin: &Admin) -> Result<Vec<KeyEntry>, Error> {
+    type Row = (UuidSql, Text, Array<Text>, Timestamptz, Nullable<Timestamptz>);
+    let statement = Statement::<Row>::new(
+        "SELECT k.id, s.name, k.scopes, k.created_at, k.revoked_at
+         FROM api_keys AS k JOIN sellers AS s ON s.id = k.seller_id
+         ORDER BY s.name, k.created_at",
+        vec![],
+    );
+    statement.all(admin).await.map_err(Error::of("list API keys"))
+}

@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use futures::future::join_all;
+use jebi_db_optimizer::testing::{TestDatabase, run_as_service};
+use jebi_db_optimizer::{Config, Error, sellers};
+
+/// Waits for something that happens by itself; the test's runner ends a wait that is for ever.
+async fn until(mut holds: impl AsyncFnMut() -> bool) {
+    while !holds().await {
+        tokio::task::yield_now().await;
+    }
+}
+
+const OURS: &str = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'jebi'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pool_keeps_its_size_grows_by_its_overflow_and_shrinks_again() {
+    let config = Config {
+        size: 20,
+        overflow: 30,
+        timeout: Duration::from_millis(500),
+        idle_timeout: Duration::from_millis(400),
+        ..Config::default()
+    };
+    let db = TestDatabase::with_config(&config).await;
+    let keys = db.seller("one").await;
+    until(async || db.number(OURS).await == 20).await;
+
+    let held = join_all((0..50).map(|_| db.pool.begin(keys.seller()))).await;
+    let held: Vec<_> = held.into_iter().map(Result::unwrap).collect();
+    assert_eq!(db.number(OURS).await, 50);
+    let refused = db.pool.begin(keys.seller()).await.err().unwrap();
+    assert!(matches!(refused, Error::NoConnection(_)), "{refused}");
+    for transaction in held {
+        transaction.commit().await.unwrap();
+    }
+    until(async || db.number(OURS).await == 20).await;
+    assert_eq!(db.pool.state().open, 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_the_server_closed_are_never_handed_out() {
+    let db = TestDatabase::new().await;
+    let keys = db.seller("one").await;
+    until(async || db.number(OURS).await == 2).await;
+    for _ in 0..3 {
+        db.run(&OURS.replace("SELECT count(*)", "SELECT pg_terminate_backend(pid)")).await;
+        until(async || {
+            // The sockets' ends have arrived once new connections take the place of the old.
+            db.number(OURS).await <= 2 && sellers::find_key(&db.pool, [0; 32]).await.is_ok()
+        })
+        .await;
+        for _ in 0..10 {
+            let transaction = db.pool.begin(keys.seller()).await.unwrap();
+            transaction.commit().await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_whose_caller_went_away_is_cancelled_and_blocks_nobody() {
+    let config = Config { size: 1, overflow: 0, ..Config::default() };
+    let db = TestDatabase::with_config(&config).await;
+    let keys = db.seller("one").await;
+    let sleeping = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND query LIKE '%pg_sleep(600)%'
+                      AND pid <> pg_backend_pid() AND state = 'active'";
+    {
+        let transaction = db.pool.begin(keys.seller()).await.unwrap();
+        let abandoned = run_as_service(&transaction, "SELECT pg_sleep(600)");
+        let begun = until(async || db.number(sleeping).await == 1);
+        futures::future::select(Box::pin(abandoned), Box::pin(begun)).await;
+    }
+    until(async || db.number(sleeping).await == 0).await;
+    // The only place of the pool is free again.
+    db.pool.begin(keys.seller()).await.unwrap().commit().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_is_dropped_is_rolled_back() {
+    let config = Config { size: 1, overflow: 0, ..Config::default() };
+    let db = TestDatabase::with_config(&config).await;
+    let keys = db.seller("one").await;
+    let insert = format!(
+        "INSERT INTO platform_accounts (id, seller_id, kind, name)
+         VALUES (gen_random_uuid(), '{}', 'naver', 'x')",
+        keys.seller()
+    );
+    let transaction = db.pool.begin(keys.seller()).await.unwrap();
+    run_as_service(&transaction, &insert).await.unwrap();
+    drop(transaction);
+    db.pool.begin(keys.seller()).await.unwrap().commit().await.unwrap();
+    let kept = "SELECT count(*) FROM platform_accounts WHERE kind = 'naver'";
+    assert_eq!(db.number(kept).await, 0);
+}

@@ -1,0 +1,28 @@
+//! The words of Jebi and their arithmetic. No I/O, no async, no clock and no randomness: what needs
+//! the time or a random number takes it as an argument.
+
+mod cursor;
+mod id;
+mod money;
+mod order;
+mod page;
+mod personal;
+mod platform;
+mod quantity;
+mod scope;
+mod secret;
+mod text;
+mod word;
+
+pub use cursor::{BadCursor, CursorKey};
+pub use id::{AccountId, ApiKeyId, ClaimId, EventId, OrderId, ProductId, SellerId};
+pub use money::{Currency, Money, MoneyError, Rounding};
+pub use order::{Amounts, ClaimKind, Forbidden, NewOrder, NewOrderLine, OrderFilter, OrderStatus};
+pub use page::{At, Bounds, Page, PageNumber, PageSize, Position, TotalIs};
+pub use personal::{Address, Customer, Sight};
+pub use platform::{Platform, Wholesaler};
+pub use quantity::Quantity;
+pub use scope::{Scope, Scopes};
+pub use secret::{BadMasterKey, MasterKey, NotOurs, Place, SellerKeys, api_key, api_key_digest};
+pub use text::{BadText, Text};
+pub use word::UnknownWord;

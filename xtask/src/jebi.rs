@@ -1,0 +1,293 @@
+//! The service itself: built, set up with its sample data, and run.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::kept::Kept;
+use crate::place::Place;
+use crate::ports::Turn;
+use crate::service::Service;
+use crate::services::{Database, Services};
+use crate::watcher::Watcher;
+use crate::{command, environment, files, http};
+
+/// A seller whom `dev` sets up.
+pub(crate) struct Seller {
+    name: &'static str,
+    /// The variable of `target/dev/env` that holds its key.
+    pub(crate) variable: &'static str,
+    /// Below `data/`.
+    orders: &'static str,
+    scopes: &'static [&'static str],
+    /// Has the scopes that belong to no seller, too.
+    is_operator: bool,
+}
+
+/// *demo* has the real orders and, for trying everything out with one key, the operator's scopes;
+/// *other* shows that one seller sees nothing of another.
+pub(crate) const DEMO: Seller = Seller {
+    name: "demo",
+    variable: "JEBI_API_KEY",
+    orders: "online_retail.csv.zst",
+    scopes: &[
+        "orders:read",
+        "orders:contact",
+        "orders:write",
+        "products:read",
+        "products:write",
+        "performance:read",
+        "performance:admin",
+    ],
+    is_operator: true,
+};
+
+pub(crate) const OTHER: Seller = Seller {
+    name: "other",
+    variable: "JEBI_API_KEY_OTHER",
+    orders: "other.csv",
+    scopes: &["orders:read", "orders:contact", "orders:write", "products:read", "products:write"],
+    is_operator: false,
+};
+
+impl Seller {
+    /// # Errors
+    ///
+    /// When `dev` has never run to its end.
+    pub(crate) fn key<'a>(&self, kept: &'a Kept) -> Result<&'a str> {
+        kept.get(self.variable).with_context(|| {
+            format!("seller {} has no key: run `cargo xtask dev --fresh`", self.name)
+        })
+    }
+}
+
+/// Builds the binary and tells where it is.
+///
+/// # Errors
+///
+/// When it does not compile.
+pub(crate) fn build() -> Result<PathBuf> {
+    let mut build = command::cargo(["build", "-p", "jebi-api", "--bin", "jebi"])
+        .arg("--message-format=json-render-diagnostics")
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot run cargo")?;
+    let messages = build.stdout.take().context("cargo has no standard output")?;
+    let mut binary = None;
+    for line in BufReader::new(messages).lines() {
+        binary = executable(&line?).or(binary);
+    }
+    ensure!(build.wait()?.success(), "jebi does not compile: correct what cargo says above");
+    binary.context("cargo does not say where it put jebi")
+}
+
+fn executable(message: &str) -> Option<PathBuf> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    if message["target"]["name"] != "jebi" {
+        return None;
+    }
+    Some(PathBuf::from(message["executable"].as_str()?))
+}
+
+/// One version of the binary with the settings of one place.
+pub(crate) struct Jebi {
+    binary: PathBuf,
+    settings: Vec<(String, String)>,
+}
+
+impl Jebi {
+    /// Takes a copy of the binary, so that the next build does not change what runs or what
+    /// `JEBI_BIN` names.
+    ///
+    /// # Errors
+    ///
+    /// When the copy cannot be written.
+    pub(crate) fn install(
+        built: &Path,
+        place: &Place,
+        services: &Services,
+        kept: &mut Kept,
+    ) -> Result<Self> {
+        let binary = place.path("jebi");
+        let attempt = place.path("jebi.new");
+        // A running binary cannot be written, but another one can take its name.
+        fs::copy(built, &attempt)
+            .and_then(|_| fs::rename(&attempt, &binary))
+            .with_context(|| format!("cannot copy jebi to {}", binary.display()))?;
+        let mut settings = vec![
+            ("DATABASE_URL".to_owned(), services.database.url.clone()),
+            ("JEBI_MASTER_KEY".to_owned(), kept.secret("JEBI_MASTER_KEY")?),
+            ("JEBI_RATE_LIMIT_PER_MINUTE".to_owned(), "0".to_owned()),
+        ];
+        settings.extend(services.redis_url.clone().map(|url| ("REDIS_URL".to_owned(), url)));
+        Ok(Self { binary, settings })
+    }
+
+    /// Brings the database to what the service expects: tables, sellers, their orders. What is done
+    /// is remembered and not done again, unless the database is another one or the data changed.
+    ///
+    /// # Errors
+    ///
+    /// When a step fails; those before it are kept.
+    pub(crate) fn set_up(&self, database: &Database, kept: &mut Kept) -> Result<()> {
+        self.run(database, &["migrate"])?;
+        if kept.get(SET_UP) != Some(database.identity()) {
+            for seller in [DEMO, OTHER] {
+                kept.forget(seller.variable)?;
+                kept.forget(&imported(&seller))?;
+            }
+            kept.set(SET_UP, database.identity())?;
+        }
+        for seller in [DEMO, OTHER] {
+            if kept.get(seller.variable).is_none() {
+                kept.set(seller.variable, &self.add(&seller, database)?)?;
+            }
+            self.import(&seller, database, kept)?;
+        }
+        Ok(())
+    }
+
+    fn add(&self, seller: &Seller, database: &Database) -> Result<String> {
+        let mut command = self.command(database);
+        command.args(["seller", "add", seller.name]);
+        for scope in seller.scopes {
+            command.args(["--scope", scope]);
+        }
+        if seller.is_operator {
+            command.arg("--allow-operator-scopes");
+        }
+        let output = command.stderr(Stdio::inherit()).output().context("cannot run jebi")?;
+        ensure!(
+            output.status.success(),
+            "jebi cannot add seller {}: it says why above",
+            seller.name
+        );
+        let said = String::from_utf8(output.stdout).context("jebi prints a key that is no text")?;
+        let key = said.lines().last().map(str::trim).filter(|key| !key.is_empty());
+        key.map(str::to_owned).with_context(|| format!("jebi prints no key for {}", seller.name))
+    }
+
+    fn import(&self, seller: &Seller, database: &Database, kept: &mut Kept) -> Result<()> {
+        let file = environment::checkout().join("data").join(seller.orders);
+        let orders = fs::read(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        let version = files::fingerprint(&orders);
+        if kept.get(&imported(seller)) == Some(&version) {
+            return Ok(());
+        }
+        let file = file.to_str().context("the path of the checkout is not UTF-8")?;
+        self.run(database, &["import", file, "--seller", seller.name])?;
+        kept.set(&imported(seller), &version)
+    }
+
+    fn run(&self, database: &Database, arguments: &[&str]) -> Result<()> {
+        let status = command::status(self.command(database).args(arguments))?;
+        ensure!(status.success(), "`jebi {}` failed: it says why above", arguments.join(" "));
+        Ok(())
+    }
+
+    fn command(&self, database: &Database) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .current_dir(environment::checkout())
+            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .env("DATABASE_URL", database.durable_url());
+        command
+    }
+
+    /// Starts the service and waits until it can serve.
+    ///
+    /// # Errors
+    ///
+    /// When it ends or is not ready in time.
+    pub(crate) fn serve(
+        &mut self,
+        place: &Place,
+        kept: &mut Kept,
+        watcher: &mut Watcher<'_>,
+    ) -> Result<()> {
+        let _turn = Turn::wait()?;
+        let port = kept.port(PORT, Some(8080))?;
+        self.settings.push(("JEBI_LISTEN".to_owned(), format!("127.0.0.1:{port}")));
+        let service = Service {
+            name: "jebi".to_owned(),
+            program: self.binary.clone(),
+            arguments: vec!["serve".to_owned()],
+            variables: self.settings.clone(),
+            // Where a developer's own `.env` is.
+            directory: environment::checkout().to_owned(),
+            log: place.path("jebi.log"),
+            user: None,
+        };
+        watcher.start_until(&service, || Ok(http::is_ok(port, READY_PATH)))
+    }
+
+    /// What another process must know to call the service that runs, or to join it.
+    ///
+    /// # Errors
+    ///
+    /// When a seller has no key yet.
+    pub(crate) fn variables(self, kept: &Kept) -> Result<Vec<(String, String)>> {
+        let mut variables = vec![
+            ("JEBI_URL".to_owned(), url(kept)?),
+            ("JEBI_BIN".to_owned(), self.binary.display().to_string()),
+        ];
+        for seller in [DEMO, OTHER] {
+            variables.push((seller.variable.to_owned(), seller.key(kept)?.to_owned()));
+        }
+        variables.extend(self.settings);
+        Ok(variables)
+    }
+}
+
+/// Which database the sellers' keys and imports belong to.
+const SET_UP: &str = "set_up";
+
+const PORT: &str = "jebi.port";
+
+fn imported(seller: &Seller) -> String {
+    format!("imported.{}", seller.orders)
+}
+
+/// Where the service of the last start listens.
+///
+/// # Errors
+///
+/// When there was none.
+pub(crate) fn url(kept: &Kept) -> Result<String> {
+    let port = kept.get(PORT).context("dev has never come up: run `cargo xtask dev --fresh`")?;
+    Ok(format!("http://127.0.0.1:{port}"))
+}
+
+/// Whether the service of the last start can serve; it is asked again for a while, because a busy
+/// machine is no reason to start it anew.
+pub(crate) fn is_ready(kept: &Kept) -> bool {
+    let port = kept.get(PORT).and_then(|port| port.parse().ok());
+    port.is_some_and(|port| http::is_ok_within(STILL_READY_WITHIN, port, READY_PATH))
+}
+
+const STILL_READY_WITHIN: Duration = Duration::from_secs(5);
+
+const READY_PATH: &str = "/readyz";
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::executable;
+
+    #[test]
+    fn cargo_says_where_the_binary_is() {
+        let built =
+            r#"{"reason":"compiler-artifact","target":{"name":"jebi"},"executable":"/t/jebi"}"#;
+        assert_eq!(executable(built), Some(PathBuf::from("/t/jebi")));
+        let library =
+            r#"{"reason":"compiler-artifact","target":{"name":"jebi"},"executable":null}"#;
+        assert_eq!(executable(library), None);
+        assert_eq!(executable("warning: unused"), None);
+    }
+}

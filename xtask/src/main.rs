@@ -1,0 +1,99 @@
+//! Every chore of the workspace behind one door: `cargo xtask --help` lists them.
+//!
+//! Nothing depends on this crate and it depends on no other of the workspace, so that it builds in
+//! seconds and can build, start and check all the rest.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore talks to the person at the terminal"
+)]
+
+mod apt;
+mod ci;
+mod command;
+mod dev;
+mod env_file;
+mod environment;
+mod files;
+mod http;
+mod import;
+mod jebi;
+mod kept;
+mod place;
+mod ports;
+mod postgres;
+mod process;
+mod redis;
+mod service;
+mod services;
+mod stop;
+mod test;
+mod tidy;
+mod user;
+mod watcher;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::place::{Place, Purpose};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The chores of the workspace")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Set up PostgreSQL and Redis, import the sample orders and run the service, all private to
+    /// this checkout; Ctrl-C stops it
+    Dev(dev::Options),
+    /// End what `dev` started; its data and keys stay for the next `dev`
+    Stop,
+    /// Run every test of the workspace against a PostgreSQL and a Redis of its own
+    Test {
+        /// Handed on to `cargo test`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Check all that a change must pass: tidy, fmt, clippy, deny, docs, test
+    Ci,
+    /// Import orders from a CSV file (plain or .zst) into dev's database
+    Import(import::Options),
+    /// Check the rules that the compiler cannot: the arrows between crates, migrations, tests
+    Tidy,
+    /// Hold the services of one place and end them together; started by `dev` and `test`
+    #[command(hide = true)]
+    Watch { purpose: Purpose },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> Result<ExitCode> {
+    match chore {
+        Chore::Dev(options) => dev::run(&options)?,
+        Chore::Stop => stop::run()?,
+        // clap swallows a leading `--`, which `cargo test` must see: `cargo xtask test -- --nocapture`.
+        Chore::Test { .. } => {
+            return test::run(&std::env::args_os().skip(2).collect::<Vec<_>>());
+        }
+        Chore::Ci => return ci::run(),
+        Chore::Import(options) => return import::run(&options),
+        Chore::Tidy => tidy::run()?,
+        Chore::Watch { purpose } => watcher::watch(&Place::open(purpose)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

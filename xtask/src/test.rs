@@ -1,0 +1,59 @@
+//! `cargo xtask test`: every test of the workspace, with servers of its own.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::kept::Kept;
+use crate::place::{Place, Purpose};
+use crate::watcher::Watcher;
+use crate::{command, process, services};
+
+/// The answer is that of `cargo test`, whose words are the last ones on standard output.
+///
+/// # Errors
+///
+/// When the servers cannot be set up or cargo not be run.
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    let place = Place::open(Purpose::Test)?;
+    // Held to the end: a second run would wipe the servers away under the first.
+    let _lock = place.lock()?;
+    process::end_all(&place)?;
+    // What a kill left of servers that do not sync to disk may be damaged.
+    place.wipe()?;
+    let mut kept = Kept::load(&place)?;
+    let mut watcher = Watcher::start(&place)?;
+    let services = services::start(&place, &mut kept, &mut watcher)?;
+
+    let mut tests = command::cargo(["test"]);
+    // Together with `-p`, cargo would still take all of them.
+    tests.args((!names_packages(arguments)).then_some("--workspace"));
+    tests.args(arguments).env("DATABASE_URL", services.database.url);
+    tests.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
+    let status = command::status(&mut tests)?;
+    watcher.stop()?;
+    Ok(command::exit_code(status))
+}
+
+fn names_packages(arguments: &[OsString]) -> bool {
+    let of_cargo = arguments.iter().take_while(|argument| *argument != "--");
+    of_cargo.filter_map(|argument| argument.to_str()).any(|argument| {
+        argument == "--package" || argument.starts_with("--package=") || argument.starts_with("-p")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_packages;
+
+    #[test]
+    fn a_package_is_named_before_the_dashes_only() {
+        let names =
+            |words: &[&str]| names_packages(&words.iter().map(Into::into).collect::<Vec<_>>());
+        assert!(names(&["-p", "jebi-api"]));
+        assert!(names(&["--release", "--package=jebi-api"]));
+        assert!(!names(&["--release", "--", "-p"]));
+        assert!(!names(&[]));
+    }
+}
