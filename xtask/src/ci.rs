@@ -1,5 +1,7 @@
 //! `cargo xtask ci`: all that a change must pass, the cheap checks first.
 
+use std::ffi::OsStr;
+use std::iter;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -60,8 +62,9 @@ fn deny() -> Result<()> {
 
 fn pass(command: &mut Command, advice: &str) -> Result<()> {
     let is_passed = command::status(command)?.success();
-    let words = command.get_args().map(|word| word.display().to_string());
-    ensure!(is_passed, "`{}` failed: {advice}", words.collect::<Vec<_>>().join(" "));
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    ensure!(is_passed, "`{}` failed: {advice}", words.join(" "));
     Ok(())
 }
 

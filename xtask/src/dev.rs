@@ -40,6 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         watcher.detach()?;
         return announce(&place, STOP);
     }
+    watcher.catch_signals()?;
     drop(lock);
     announce(&place, "Ctrl-C stops all of it.")?;
     match watcher.wait()? {

@@ -73,7 +73,7 @@ impl Place {
         make_private(&directory)?;
         if let Some(user) = user {
             for passage in [&self.root, &self.directory] {
-                let_through(passage, user)?;
+                let_through(passage)?;
             }
             chown(&directory, Some(user.uid), Some(user.gid))
                 .with_context(|| format!("cannot give {} to {}", directory.display(), user.name))?;
@@ -170,11 +170,9 @@ fn make_private(directory: &Path) -> Result<()> {
     }
 }
 
-/// Lets a user pass through a folder of root's without seeing or changing what is in it.
-fn let_through(directory: &Path, user: &User) -> Result<()> {
-    let opened = || {
-        chown(directory, None, Some(user.gid))?;
-        fs::set_permissions(directory, Permissions::from_mode(0o710))
-    };
-    opened().with_context(|| format!("cannot let {} into {}", user.name, directory.display()))
+/// Lets the services' user, and so everybody, go through a folder of root's to what is theirs;
+/// what else is in it they can neither list nor change.
+fn let_through(directory: &Path) -> Result<()> {
+    fs::set_permissions(directory, Permissions::from_mode(0o711))
+        .with_context(|| format!("cannot open the way through {}", directory.display()))
 }

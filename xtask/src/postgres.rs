@@ -84,7 +84,7 @@ fn at_work_in(directory: &Path) -> Result<Vec<u32>> {
 
 /// Where there is no /proc the command line proves it, though not a backend's, which has none.
 fn told_to_work_in(directory: &Path) -> Result<Vec<u32>> {
-    let output = Command::new("ps").args(["-axo", "pid=,command="]).output();
+    let output = Command::new("ps").args(["-ax", "-o", "pid=", "-o", "command="]).output();
     let output = output.context("cannot run ps")?;
     let proof = format!(" -D {}/", directory.display());
     let lines = String::from_utf8_lossy(&output.stdout);

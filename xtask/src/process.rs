@@ -127,11 +127,8 @@ fn living_since(stat: &str) -> Option<&str> {
 
 fn beginning_by_ps(pid: u32) -> Option<String> {
     let mut ps = Command::new("ps");
-    let output = ps
-        .args(["-o", "stat=,lstart=", "-p", &pid.to_string()])
-        .env("LC_ALL", "C")
-        .output()
-        .ok()?;
+    ps.args(["-o", "stat=", "-o", "lstart=", "-p", &pid.to_string()]).env("LC_ALL", "C");
+    let output = ps.output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     let (state, began) = text.trim().split_once(' ')?;
     (!state.starts_with('Z')).then(|| began.trim().to_owned())

@@ -274,14 +274,24 @@ impl<'a> Watcher<'a> {
         Ok(())
     }
 
+    /// Makes Ctrl-C and SIGTERM an answer of [`Watcher::wait`]; until then they end the caller, and
+    /// the services in a hurry.
+    ///
+    /// # Errors
+    ///
+    /// When the system takes no handler.
+    pub(crate) fn catch_signals(&self) -> Result<()> {
+        let sender = self.sender.clone();
+        ctrlc::set_handler(move || pass_on(&sender, Event::Interrupted))?;
+        Ok(())
+    }
+
     /// Waits for Ctrl-C, SIGTERM or a `stop` from elsewhere.
     ///
     /// # Errors
     ///
     /// When a service or the watcher ends.
     pub(crate) fn wait(&self) -> Result<Waited> {
-        let sender = self.sender.clone();
-        ctrlc::set_handler(move || pass_on(&sender, Event::Interrupted))?;
         match self.events.recv()? {
             Event::Interrupted => Ok(Waited::Interrupted),
             Event::Report(report) => {

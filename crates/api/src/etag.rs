@@ -35,31 +35,30 @@ impl Tag {
 
     /// Whether `If-None-Match` names this tag, in whatever coding. `*` names every tag.
     pub(crate) fn is_known_to(&self, request: &HttpRequest) -> bool {
-        self.is_named_in(request, header::IF_NONE_MATCH).unwrap_or(false)
+        let sent = listed(request, header::IF_NONE_MATCH);
+        sent.iter().any(|tag| *tag == "*" || self.is(tag.strip_prefix("W/").unwrap_or(tag)))
     }
 
-    /// Whether `If-Match` stands in the way: it is there and does not name this tag.
+    /// Whether `If-Match` stands in the way: it is there and does not name this tag. A weak tag names
+    /// none (RFC 9110 §13.1.1).
     pub(crate) fn is_refused_by(&self, request: &HttpRequest) -> bool {
-        !self.is_named_in(request, header::IF_MATCH).unwrap_or(true)
+        let is_sent = request.headers().contains_key(header::IF_MATCH);
+        let sent = listed(request, header::IF_MATCH);
+        is_sent && !sent.iter().any(|tag| *tag == "*" || self.is(tag))
     }
 
-    /// `None` where the header is not there. The comparison is by the base, so that a tag got with one
-    /// coding is good with another. (RFC 9110 §13.1.)
-    fn is_named_in(&self, request: &HttpRequest, header: HeaderName) -> Option<bool> {
-        let mut sent = request.headers().get_all(header).peekable();
-        sent.peek()?;
-        Some(sent.any(|value| {
-            let value = value.to_str().unwrap_or_default();
-            value.split(',').map(str::trim).any(|tag| tag == "*" || self.is(tag))
-        }))
-    }
-
+    /// The comparison is by the base: a tag got with one coding is good with another.
     fn is(&self, tag: &str) -> bool {
-        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-        let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        let opaque = tag.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let base = opaque.and_then(|opaque| opaque.rsplit_once('.'));
         base.is_some_and(|(base, _coding)| base == self.0)
     }
+}
+
+/// The tags in a header, which may stand several times.
+fn listed(request: &HttpRequest, header: HeaderName) -> Vec<&str> {
+    let values = request.headers().get_all(header).filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
 #[cfg(test)]

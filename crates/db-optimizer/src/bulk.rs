@@ -19,8 +19,8 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Transaction};
 use uuid::Uuid;
 
-use crate::Error;
 use crate::random::random;
+use crate::{Error, Refused};
 
 /// A connection for bulk loads.
 pub struct Loader {
@@ -113,7 +113,7 @@ pub struct Stored {
 const ACTION: &str = "load orders";
 
 fn failed(source: tokio_postgres::Error) -> Error {
-    Error::Copy { action: ACTION, source }
+    Error::Copy { action: ACTION, source: Refused(source) }
 }
 
 impl Loader {
@@ -192,10 +192,18 @@ impl Loader {
     ) -> Result<(), Error> {
         let ids: Vec<Uuid> = prices.keys().map(|id| id.as_uuid()).collect();
         let amounts: Vec<i64> = prices.values().map(|price| price.amount()).collect();
-        let sql = "UPDATE product_offers SET price = seen.price, updated_at = now()
-                   FROM unnest($2::uuid[], $3::bigint[]) AS seen (product_id, price)
-                   WHERE product_offers.product_id = seen.product_id AND seller_id = $1
-                     AND product_offers.price IS NULL";
+        // Two imports at once lock the rows in one order.
+        let sql = "WITH locked AS (
+                       SELECT product_id FROM product_offers
+                       WHERE product_id = ANY($2) AND seller_id = $1 AND price IS NULL
+                       ORDER BY product_id
+                       FOR NO KEY UPDATE
+                   )
+                   UPDATE product_offers AS o SET price = seen.price, updated_at = now()
+                   FROM locked JOIN unnest($2::uuid[], $3::bigint[]) AS seen (product_id, price)
+                       USING (product_id)
+                   WHERE o.product_id = locked.product_id AND o.seller_id = $1
+                     AND o.price IS NULL";
         let set = self.client.execute(sql, &[&seller.as_uuid(), &ids, &amounts]).await;
         set.map(|_| ()).map_err(failed)
     }
@@ -216,7 +224,7 @@ impl Loader {
         for _ in 1..TRIES {
             match self.store_once(keys, account, batch).await {
                 Err(Error::Copy { source, .. })
-                    if source.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+                    if source.0.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
                 stored => return stored,
             }
         }

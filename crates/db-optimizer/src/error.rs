@@ -50,12 +50,17 @@ pub enum Error {
         action: &'static str,
         /// What PostgreSQL said.
         #[source]
-        source: tokio_postgres::Error,
+        source: Refused,
     },
     /// The schema could not be brought up to date.
     #[error("could not migrate the database")]
     Migrate(#[source] Box<dyn StdError + Send + Sync>),
 }
+
+/// What PostgreSQL said to a bulk load, without the row that it said it of: rows hold customers' data.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.as_db_error().map_or_else(|| .0.to_string(), |error| error.message().to_owned()))]
+pub struct Refused(pub(crate) tokio_postgres::Error);
 
 impl Error {
     /// For `map_err`: the failure of a statement, by what it means to the caller.

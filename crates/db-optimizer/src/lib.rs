@@ -19,7 +19,7 @@ mod statement;
 pub mod testing;
 
 pub use admin::Admin;
-pub use error::Error;
+pub use error::{Error, Refused};
 pub use migrate::{migrate, pending};
 pub use plan::{Plan, explain};
 pub use pool::{Config, Pool, PoolState, Transaction};

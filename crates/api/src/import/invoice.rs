@@ -144,6 +144,9 @@ impl Invoices {
             self.refuse(bar, &BrokenRow { line, reason: reason.to_owned() });
         }
         let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
         if is_order {
             let order = self.order(number, rows)?;
             batch.orders.push(LoadedOrder { order, prices: invoice.prices });

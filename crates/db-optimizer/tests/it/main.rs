@@ -1,4 +1,5 @@
 //! Against a real PostgreSQL; each test has a database of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bulk;
 mod fixture;

@@ -1,0 +1,105 @@
+//! A running service and its sellers.
+
+use std::net::TcpListener;
+
+use chrono::Utc;
+use jebi_api::serve::serve_on;
+use jebi_api::settings::Settings;
+use jebi_db_optimizer::testing::{MASTER_KEY, TestDatabase};
+use jebi_db_optimizer::{random, sellers};
+use jebi_domain::{ApiKeyId, Scope, Scopes, api_key, api_key_digest};
+use serde_json::{Value, json};
+
+use crate::http::{Request, Response};
+
+pub(crate) const ORDERS: &str = "/api/v1/orders-optimized/";
+
+pub(crate) struct TestApp {
+    pub(crate) db: TestDatabase,
+    pub(crate) address: String,
+    /// A key of the seller *demo* with all scopes of a seller.
+    pub(crate) key: String,
+}
+
+impl TestApp {
+    pub(crate) async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// A service with some settings of its own.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        let db = TestDatabase::new().await;
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let url = db.url();
+        let lookup = |name: &str| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "JEBI_MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+            "DATABASE_POOL_SIZE" => Some("2".to_owned()),
+            name => settings.iter().find(|(known, _)| *known == name).map(|set| set.1.to_owned()),
+        };
+        tokio::spawn(serve_on(listener, Settings::from_lookup(&lookup).unwrap()));
+        let key = add_key(&db, "demo", Scopes::all_of_a_seller()).await.0;
+        add_product(&db, "demo", "TEA-1").await;
+        Self { db, address, key }
+    }
+
+    pub(crate) async fn send(&self, request: Request) -> Response {
+        request.send(&self.address).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Response {
+        self.send(Request::new("GET", path).key(&self.key)).await
+    }
+
+    pub(crate) async fn post(&self, idempotency_key: &str, body: &Value) -> Response {
+        self.send(post(&self.key, idempotency_key, body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Response {
+        self.send(Request::new("PATCH", path).key(&self.key).json(body)).await
+    }
+
+    /// A key of `seller`, who is added where there is none of this name.
+    pub(crate) async fn key_of(&self, seller: &str, scopes: &[Scope]) -> String {
+        add_key(&self.db, seller, scopes.iter().copied().collect()).await.0
+    }
+
+    /// A new order, and the path to it.
+    pub(crate) async fn order(&self) -> String {
+        let key = format!("order-{}", u64::from_le_bytes(random()));
+        let response = self.post(&key, &order_body()).await.expect(201);
+        response.header("location").unwrap().to_owned()
+    }
+}
+
+pub(crate) fn post(key: &str, idempotency_key: &str, body: &Value) -> Request {
+    Request::new("POST", ORDERS).key(key).header("idempotency-key", idempotency_key).json(body)
+}
+
+pub(crate) fn order_body() -> Value {
+    json!({
+        "currency": "KRW",
+        "items": [{ "sku": "TEA-1", "quantity": 2, "price": 12_900 }],
+        "shipping_amount": 3_000,
+        "customer": { "name": "홍길동", "phone": "010-1234-5678" },
+    })
+}
+
+pub(crate) async fn add_key(db: &TestDatabase, seller: &str, scopes: Scopes) -> (String, ApiKeyId) {
+    let admin = db.admin().await;
+    let now = Utc::now();
+    let seller = sellers::add(&admin, seller, now).await.unwrap();
+    let key = api_key(random());
+    let digest = api_key_digest(&key).unwrap();
+    let id = sellers::add_key(&admin, seller.id, scopes, digest, now).await.unwrap();
+    (key, id)
+}
+
+pub(crate) async fn add_product(db: &TestDatabase, seller: &str, sku: &str) {
+    db.run(&format!(
+        "INSERT INTO products (id, seller_id, sku, name, created_at)
+         SELECT gen_random_uuid(), id, '{sku}', '보이차 {sku}', now() FROM sellers WHERE name = '{seller}'"
+    ))
+    .await;
+}

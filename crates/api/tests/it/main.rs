@@ -1,0 +1,16 @@
+//! The service over HTTP, on a real PostgreSQL; each test has a database and a server of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod app;
+mod documents;
+mod etags;
+mod hostile;
+mod http;
+mod idempotency;
+mod import;
+mod limits;
+mod listing;
+mod matrix;
+mod personal;
+mod process;
+mod proxy;

@@ -1,0 +1,165 @@
+//! Every operation of the document × (no key, a wrong key, a wrong scope, another seller's id). It is
+//! made from the document, so that no route can be forgotten.
+
+use jebi_domain::{Scope, Scopes};
+use serde_json::Value;
+
+use crate::app::{TestApp, add_product};
+use crate::http::{Request, Response};
+
+/// An operation as the document has it.
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    /// None where no key is needed.
+    pub(crate) scope: Option<Scope>,
+    pub(crate) example: Option<Value>,
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+impl Operation {
+    /// A request that is right but for whose it is: ids in the path are `id`.
+    pub(crate) fn request(&self, id: &str) -> Request {
+        let path: Vec<&str> = self
+            .path
+            .split('/')
+            .map(|part| if part.starts_with('{') { id } else { part })
+            .collect();
+        let mut request = Request::new(&self.method, &path.join("/"));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        match &self.example {
+            Some(example) => request.json(example),
+            None => request,
+        }
+    }
+
+    pub(crate) fn has_id(&self) -> bool {
+        self.path.contains('{')
+    }
+}
+
+pub(crate) async fn operations(app: &TestApp) -> Vec<Operation> {
+    let document = app.send(Request::new("GET", "/api/openapi.json")).await.expect(200).json();
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let scope = &operation["security"][0]["api_key"][0];
+            let body = &operation["requestBody"]["content"]["application/json"];
+            let schema = body["schema"]["$ref"].as_str().map(|name| {
+                let name = name.rsplit('/').next().unwrap();
+                document["components"]["schemas"][name]["example"].clone()
+            });
+            assert!(
+                body.is_null() || schema.as_ref().is_some_and(|example| !example.is_null()),
+                "{method} {path} has no example of its body"
+            );
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let headers = parameters
+                .iter()
+                .filter(|parameter| parameter["in"] == "header" && parameter["required"] == true)
+                .map(|header| {
+                    let text = |key: &str| header[key].as_str().unwrap().to_owned();
+                    (text("name"), text("example"))
+                })
+                .collect();
+            operations.push(Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                scope: scope.as_str().map(|scope| scope.parse().unwrap()),
+                example: schema,
+                headers,
+            });
+        }
+    }
+    assert!(operations.len() >= 6);
+    operations
+}
+
+fn problem(response: &Response, status: u16, operation: &Operation) {
+    let Operation { method, path, .. } = operation;
+    assert_eq!(response.status, status, "{method} {path}: {}", response.text());
+    response.fields();
+    assert!(response.header("x-request-id").is_some(), "{method} {path}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_health_needs_no_key() {
+    let app = TestApp::new().await;
+    let open: Vec<String> = operations(&app)
+        .await
+        .into_iter()
+        .filter(|operation| operation.scope.is_none())
+        .map(|operation| operation.path)
+        .collect();
+    assert_eq!(open, ["/healthz", "/readyz"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
+    let app = TestApp::new().await;
+    let theirs = app.order().await;
+    let their_id = theirs.rsplit('/').next().unwrap();
+    let tag = app.get(&theirs).await.expect(200).header("etag").unwrap().to_owned();
+    let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
+    add_product(&app.db, "other", "TEA-1").await;
+    let before = app.get(&theirs).await.text();
+
+    for operation in operations(&app).await.iter().filter(|operation| operation.scope.is_some()) {
+        let scope = operation.scope.unwrap();
+        let request = operation.request(their_id);
+        problem(&app.send(request.clone()).await, 401, operation);
+        for wrong in ["jebi_", "nonsense", &"x".repeat(5_000), &app.key.replace("jebi_", "jebj_")] {
+            problem(&app.send(request.clone().key(wrong)).await, 401, operation);
+        }
+        let unknown = jebi_domain::api_key([7; 32]);
+        problem(&app.send(request.clone().key(&unknown)).await, 401, operation);
+
+        let all_but = Scope::ALL.iter().copied().filter(|known| *known != scope);
+        let weak = app.key_of("demo", &all_but.collect::<Vec<_>>()).await;
+        problem(&app.send(request.clone().key(&weak)).await, 403, operation);
+
+        if operation.has_id() {
+            for (name, value) in [("x-none", ""), ("if-match", &*tag), ("if-none-match", &*tag)] {
+                let stolen = request.clone().key(&other).header(name, value);
+                problem(&app.send(stolen).await, 404, operation);
+            }
+            for id in ["00000000-0000-7000-8000-000000000000", &their_id.replace('-', "")] {
+                let response = app.send(operation.request(id).key(&other)).await;
+                problem(&response, 404, operation);
+            }
+            let response = app.send(operation.request("no-uuid").key(&other)).await;
+            problem(&response, 400, operation);
+            assert_eq!(response.fields(), ["order_id"]);
+        }
+    }
+    assert_eq!(app.get(&theirs).await.text(), before, "nothing of it was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_works_again_and_again() {
+    let app = TestApp::new().await;
+    add_product(&app.db, "demo", "85123A").await;
+    let order = app.order().await;
+    let id = order.rsplit('/').next().unwrap();
+    for operation in operations(&app).await {
+        for _ in 0..3 {
+            let request = operation.request(id).key(&app.key);
+            let response = app.send(request).await;
+            let Operation { method, path, .. } = &operation;
+            assert!(response.status < 300, "{method} {path}: {}", response.text());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_key_has_no_orders() {
+    let app = TestApp::new().await;
+    let key = app.key_of("demo", Scope::ALL).await;
+    app.db
+        .run("UPDATE api_keys SET seller_id = NULL WHERE 'performance:admin' = ANY(scopes)")
+        .await;
+    let list = Request::new("GET", crate::app::ORDERS).key(&key);
+    app.send(list).await.expect(403);
+}

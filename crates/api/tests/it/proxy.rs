@@ -1,0 +1,70 @@
+//! A TCP proxy before PostgreSQL that can hold back the answer to a COMMIT: the moment between a
+//! transaction that is done and a client that knows it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+pub(crate) struct Proxy {
+    /// The database's URL, through the proxy.
+    pub(crate) url: String,
+    holds: Arc<AtomicBool>,
+    held: Arc<Notify>,
+}
+
+impl Proxy {
+    /// A proxy before the database at `url`.
+    pub(crate) async fn before(url: &str) -> Self {
+        let (user, rest) = url.split_once('@').unwrap();
+        let (server, database) = rest.split_once('/').unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (holds, held) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
+        let proxy = Self {
+            url: format!("{user}@{address}/{database}"),
+            holds: Arc::clone(&holds),
+            held: Arc::clone(&held),
+        };
+        let server = server.to_owned();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let Ok(server) = TcpStream::connect(&server).await else { continue };
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                tokio::spawn(async move {
+                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+                });
+                let (holds, held) = (Arc::clone(&holds), Arc::clone(&held));
+                tokio::spawn(async move {
+                    let mut chunk = vec![0; 64 << 10];
+                    while let Ok(length @ 1..) = from_server.read(&mut chunk).await {
+                        let sent = &chunk[..length];
+                        // CommandComplete: 'C', its length, the tag.
+                        let is_commit = sent.windows(12).any(|w| w == b"C\0\0\0\x0bCOMMIT\0");
+                        if is_commit && holds.load(SeqCst) {
+                            held.notify_one();
+                            return std::future::pending().await;
+                        }
+                        if to_client.write_all(sent).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        proxy
+    }
+
+    /// From now on no answer to a COMMIT gets through.
+    pub(crate) fn hold_commits(&self) {
+        self.holds.store(true, SeqCst);
+    }
+
+    /// Waits until an answer to a COMMIT is held back.
+    pub(crate) async fn held(&self) {
+        self.held.notified().await;
+    }
+}
