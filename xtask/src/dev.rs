@@ -2,13 +2,14 @@
 
 use anyhow::Result;
 
-use crate::env_file;
-use crate::jebi::{self, DEMO, Jebi};
+use crate::jebi::{self, Jebi};
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
-use crate::process::{self, Process};
+use crate::process::Process;
+use crate::sellers::DEMO;
 use crate::services::{self, OWN_SERVERS};
 use crate::watcher::{Waited, Watcher};
+use crate::{env_file, record};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -30,7 +31,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         return announce(&place, STOP);
     }
     // Also what a killed watcher left behind.
-    process::end_all(&place)?;
+    record::end_all(&place)?;
     if options.fresh {
         place.wipe()?;
     }
@@ -75,7 +76,7 @@ fn bring_up(place: &Place, watcher: &mut Watcher<'_>) -> Result<()> {
 ///
 /// When the record of the last start cannot be read.
 pub(crate) fn is_running(place: &Place) -> Result<bool> {
-    let processes = process::recorded(place)?;
+    let processes = record::read(place)?;
     let are_alive = !processes.is_empty() && processes.iter().all(Process::is_alive);
     Ok(are_alive && jebi::is_ready(&Kept::load(place)?))
 }

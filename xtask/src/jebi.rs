@@ -12,59 +12,11 @@ use serde_json::Value;
 use crate::kept::Kept;
 use crate::place::Place;
 use crate::ports::Turn;
+use crate::sellers::{DEMO, OTHER, Seller};
 use crate::service::Service;
 use crate::services::{Database, Services};
 use crate::watcher::Watcher;
 use crate::{command, environment, files, http};
-
-/// A seller whom `dev` sets up.
-pub(crate) struct Seller {
-    name: &'static str,
-    /// The variable of `target/dev/env` that holds its key.
-    pub(crate) variable: &'static str,
-    /// Below `data/`.
-    orders: &'static str,
-    scopes: &'static [&'static str],
-    /// Has the scopes that belong to no seller, too.
-    is_operator: bool,
-}
-
-/// *demo* has the real orders and, for trying everything out with one key, the operator's scopes;
-/// *other* shows that one seller sees nothing of another.
-pub(crate) const DEMO: Seller = Seller {
-    name: "demo",
-    variable: "JEBI_API_KEY",
-    orders: "online_retail.csv.zst",
-    scopes: &[
-        "orders:read",
-        "orders:contact",
-        "orders:write",
-        "products:read",
-        "products:write",
-        "performance:read",
-        "performance:admin",
-    ],
-    is_operator: true,
-};
-
-pub(crate) const OTHER: Seller = Seller {
-    name: "other",
-    variable: "JEBI_API_KEY_OTHER",
-    orders: "other.csv",
-    scopes: &["orders:read", "orders:contact", "orders:write", "products:read", "products:write"],
-    is_operator: false,
-};
-
-impl Seller {
-    /// # Errors
-    ///
-    /// When `dev` has never run to its end.
-    pub(crate) fn key<'a>(&self, kept: &'a Kept) -> Result<&'a str> {
-        kept.get(self.variable).with_context(|| {
-            format!("seller {} has no key: run `cargo xtask dev --fresh`", self.name)
-        })
-    }
-}
 
 /// Builds the binary and tells where it is.
 ///

@@ -48,13 +48,11 @@ impl Kept {
         Ok(())
     }
 
-    /// Forgets every name that begins so.
-    ///
     /// # Errors
     ///
     /// When the file cannot be written.
-    pub(crate) fn forget(&mut self, beginning: &str) -> Result<()> {
-        self.values.retain(|name, _| !name.starts_with(beginning));
+    pub(crate) fn forget(&mut self, name: &str) -> Result<()> {
+        self.values.remove(name);
         self.save()
     }
 

@@ -87,14 +87,11 @@ impl Place {
     ///
     /// When the file system has no locks.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        let file = self.lock_file()?;
-        match file.try_lock() {
-            Ok(()) => return Ok(Lock(file)),
-            Err(TryLockError::WouldBlock) => {
-                eprintln!("another `cargo xtask` is at work in this checkout: waiting for it");
-            }
-            Err(TryLockError::Error(error)) => return Err(error).context("cannot lock"),
+        if let Some(lock) = self.try_lock()? {
+            return Ok(lock);
         }
+        eprintln!("another `cargo xtask` is at work in this checkout: waiting for it");
+        let file = self.lock_file()?;
         file.lock().context("cannot lock")?;
         Ok(Lock(file))
     }

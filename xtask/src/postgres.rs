@@ -12,14 +12,14 @@ use std::process::{Command, Output, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use self::binaries::Binaries;
-use crate::files;
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
 use crate::ports::Turn;
-use crate::process::{self, Process};
+use crate::process::Process;
 use crate::service::{Service, command_as};
 use crate::user::User;
 use crate::watcher::Watcher;
+use crate::{files, record};
 
 /// Its name among the services.
 pub(crate) const NAME: &str = "postgres";
@@ -195,7 +195,7 @@ impl Cluster {
     /// A postmaster.pid that a kill left behind stops the next start when its process id belongs
     /// to another process by now.
     fn clear_stale_lock(&self, place: &Place) -> Result<()> {
-        process::kill_strays(place)?;
+        record::kill_strays(place)?;
         files::remove(&self.lock_file()).context("cannot remove postmaster.pid")
     }
 

@@ -10,8 +10,6 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::files;
-use crate::place::Place;
 use crate::postgres;
 
 /// How long services may take when nobody waits for them to finish their work.
@@ -33,6 +31,17 @@ impl Process {
     /// The process with this id; none when there is none.
     pub(crate) fn find(name: &str, pid: u32) -> Option<Self> {
         Some(Self { name: name.to_owned(), pid, began: beginning_of(pid)? })
+    }
+
+    /// The process that [`Process::to_line`] described.
+    pub(crate) fn from_line(line: &str) -> Option<Self> {
+        let (name, rest) = line.split_once(' ')?;
+        let (pid, began) = rest.split_once(' ')?;
+        Some(Self { name: name.to_owned(), pid: pid.parse().ok()?, began: began.to_owned() })
+    }
+
+    pub(crate) fn to_line(&self) -> String {
+        format!("{} {} {}", self.name, self.pid, self.began)
     }
 
     pub(crate) fn is_alive(&self) -> bool {
@@ -70,7 +79,12 @@ pub(crate) fn end(processes: &[Process], patience: Duration) -> Result<()> {
     kill(processes)
 }
 
-fn kill(processes: &[Process]) -> Result<()> {
+/// Ends all without asking.
+///
+/// # Errors
+///
+/// When one may not be signalled or does not end.
+pub(crate) fn kill(processes: &[Process]) -> Result<()> {
     for process in processes {
         process.signal(Signal::KILL)?;
     }
@@ -134,84 +148,9 @@ fn beginning_by_ps(pid: u32) -> Option<String> {
     (!state.starts_with('Z')).then(|| began.trim().to_owned())
 }
 
-/// The processes of a place, the watcher first. The file is there as long as the watcher holds them.
-const RECORD: &str = "processes";
-
-/// # Errors
-///
-/// When the file cannot be written.
-pub(crate) fn record(place: &Place, processes: &[Process]) -> Result<()> {
-    let lines = processes
-        .iter()
-        .map(|process| format!("{} {} {}\n", process.name, process.pid, process.began));
-    files::write_private(&place.path(RECORD), &lines.collect::<String>())
-}
-
-/// # Errors
-///
-/// When the file cannot be read.
-pub(crate) fn recorded(place: &Place) -> Result<Vec<Process>> {
-    let text = files::read(&place.path(RECORD))?.unwrap_or_default();
-    Ok(text.lines().filter_map(parse).collect())
-}
-
-fn parse(line: &str) -> Option<Process> {
-    let (name, rest) = line.split_once(' ')?;
-    let (pid, began) = rest.split_once(' ')?;
-    Some(Process { name: name.to_owned(), pid: pid.parse().ok()?, began: began.to_owned() })
-}
-
-pub(crate) fn has_record(place: &Place) -> bool {
-    place.path(RECORD).exists()
-}
-
-/// # Errors
-///
-/// When the file cannot be removed.
-pub(crate) fn forget(place: &Place) -> Result<()> {
-    files::remove(&place.path(RECORD)).context("cannot remove the record of the processes")
-}
-
-/// Ends everything that runs in a place, with its watcher or without, and says whether there was
-/// anything.
-///
-/// # Errors
-///
-/// When something does not end.
-pub(crate) fn end_all(place: &Place) -> Result<bool> {
-    let processes = recorded(place)?;
-    let (watcher, services) = processes.split_at(processes.len().min(1));
-    let found = processes.iter().any(Process::is_alive);
-    // The watcher ends its services one after the other; only its death leaves that to us.
-    let services_patience = GENTLE * u32::try_from(services.len())?;
-    end(watcher, services_patience + HURRY)?;
-    end(services, GENTLE)?;
-    let found_strays = kill_strays(place)?;
-    forget(place)?;
-    Ok(found || found_strays)
-}
-
-/// Kills what nobody has on record and says whether there was anything.
-///
-/// # Errors
-///
-/// When something does not end.
-pub(crate) fn kill_strays(place: &Place) -> Result<bool> {
-    let mut found = false;
-    loop {
-        let strays = postgres::strays(place)?;
-        if strays.is_empty() {
-            return Ok(found);
-        }
-        kill(&strays)?;
-        // One of them may have started another while they were listed.
-        found = true;
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Process, living_since, parse};
+    use super::{Process, living_since};
 
     #[test]
     fn this_process_is_alive_and_another_one_with_its_id_is_not() {
@@ -233,11 +172,11 @@ mod tests {
     }
 
     #[test]
-    fn a_recorded_process_is_read_back() {
+    fn a_process_survives_the_way_through_its_record() {
         let line = "postgres 42 Thu Nov 23 12:51:00 2025";
-        let process = parse(line).unwrap();
+        let process = Process::from_line(line).unwrap();
         assert_eq!((process.name.as_str(), process.pid), ("postgres", 42));
-        assert_eq!(process.began, "Thu Nov 23 12:51:00 2025");
-        assert_eq!(parse("postgres"), None);
+        assert_eq!(process.to_line(), line);
+        assert_eq!(Process::from_line("postgres"), None);
     }
 }

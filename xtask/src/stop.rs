@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::place::{Place, Purpose};
-use crate::process;
+use crate::record;
 
 /// # Errors
 ///
@@ -11,7 +11,7 @@ use crate::process;
 pub(crate) fn run() -> Result<()> {
     let dev = Place::open(Purpose::Dev)?;
     let _lock = dev.lock()?;
-    let had_dev = process::end_all(&dev)?;
+    let had_dev = record::end_all(&dev)?;
     let had_test = end_abandoned_test()?;
     println!("{}", if had_dev || had_test { "stopped" } else { "nothing is running" });
     Ok(())
@@ -21,7 +21,7 @@ pub(crate) fn run() -> Result<()> {
 fn end_abandoned_test() -> Result<bool> {
     let test = Place::open(Purpose::Test)?;
     match test.try_lock()? {
-        Some(_lock) => process::end_all(&test),
+        Some(_lock) => record::end_all(&test),
         None => Ok(false),
     }
 }

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
 use crate::watcher::Watcher;
-use crate::{command, process, services};
+use crate::{command, record, services};
 
 /// The answer is that of `cargo test`, whose words are the last ones on standard output.
 ///
@@ -19,7 +19,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let place = Place::open(Purpose::Test)?;
     // Held to the end: a second run would wipe the servers away under the first.
     let _lock = place.lock()?;
-    process::end_all(&place)?;
+    record::end_all(&place)?;
     // What a kill left of servers that do not sync to disk may be damaged.
     place.wipe()?;
     let mut kept = Kept::load(&place)?;

@@ -10,7 +10,10 @@
 //! | `stop`, or a SIGTERM | ends all services in good order |
 //! | nothing any more: it died | ends all services in a hurry |
 //!
-//! When a service ends by itself the watcher says so and ends the others in a hurry. Both sides learn of the other's death by the end of the pipe.
+//! When a service ends by itself the watcher says so and ends the others in a hurry. Both sides
+//! learn of the other's death by the end of the pipe.
+
+mod watching;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -20,155 +23,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
-use crate::files;
+pub(crate) use self::watching::watch;
 use crate::place::Place;
-use crate::process::{self, GENTLE, HURRY, Process};
 use crate::service::Service;
-
-/// How late an ended service is noticed; everything else is noticed at once.
-const POLL: Duration = Duration::from_millis(100);
+use crate::{files, record};
 
 const DETACH: &str = "detach";
 const STOP: &str = "stop";
 const READY: &str = "watching";
 const STARTED: &str = "started";
 const FAILED: &str = "failed ";
-
-/// The watching process: `cargo xtask watch`, started by [`Watcher::start`].
-///
-/// # Errors
-///
-/// When the record of the processes cannot be written, or a service does not end.
-pub(crate) fn watch(place: &Place) -> Result<()> {
-    // A session of its own: closing the caller's terminal does not reach it.
-    rustix::process::setsid().context("cannot leave the caller's session")?;
-    let this = Process::find("watcher", std::process::id()).context("cannot find this process")?;
-    let mut watch = Watch { place, processes: vec![this], children: Vec::new() };
-    process::record(place, &watch.processes)?;
-    let orders = orders()?;
-    tell(READY);
-    let outcome = watch.until_asked_or_broken(&orders);
-    let haste = outcome.as_ref().map_or(Haste::Hurry, |haste| *haste);
-    watch.end(haste)?;
-    watch.reap()?;
-    outcome.map(|_| ())
-}
-
-/// What the watcher hears.
-enum Order {
-    Line(String),
-    Stop,
-    CallerDied,
-}
-
-#[derive(Clone, Copy)]
-enum Haste {
-    Gentle,
-    Hurry,
-}
-
-fn orders() -> Result<Receiver<Order>> {
-    let (sender, orders) = mpsc::channel();
-    let on_signal = sender.clone();
-    ctrlc::set_handler(move || pass_on(&on_signal, Order::Stop))?;
-    thread::spawn(move || {
-        for line in std::io::stdin().lines().map_while(Result::ok) {
-            pass_on(&sender, Order::Line(line));
-        }
-        pass_on(&sender, Order::CallerDied);
-    });
-    Ok(orders)
-}
-
-/// Who does not listen any more is about to end, or has gone on without its watcher.
-fn pass_on<T>(sender: &Sender<T>, message: T) {
-    sender.send(message).unwrap_or(());
-}
-
-/// Also to the log, which is standard error: the caller may be gone.
-fn tell(report: &str) {
-    eprintln!("{report}");
-    if writeln!(std::io::stdout(), "{report}").is_err() {
-        eprintln!("(nobody listens)");
-    }
-}
-
-struct Watch<'a> {
-    place: &'a Place,
-    /// The watcher itself, then its services in the order of their start.
-    processes: Vec<Process>,
-    children: Vec<(String, Child)>,
-}
-
-impl Watch<'_> {
-    fn until_asked_or_broken(&mut self, orders: &Receiver<Order>) -> Result<Haste> {
-        let mut has_caller = true;
-        loop {
-            match orders.recv_timeout(POLL) {
-                Ok(Order::Line(line)) if line == DETACH => has_caller = false,
-                Ok(Order::Line(line)) if line == STOP => return Ok(Haste::Gentle),
-                Ok(Order::Line(line)) => match self.start(&line) {
-                    Ok(()) => tell(STARTED),
-                    Err(error) => tell(&format!("{FAILED}{error:#}")),
-                },
-                Ok(Order::Stop) => return Ok(Haste::Gentle),
-                Ok(Order::CallerDied) if has_caller => return Ok(Haste::Hurry),
-                Ok(Order::CallerDied) | Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return Ok(Haste::Hurry),
-            }
-            if let Some(ended) = self.ended()? {
-                tell(&ended);
-                return Ok(Haste::Hurry);
-            }
-            // `cargo clean` takes the data away under the services.
-            if !process::has_record(self.place) {
-                return Ok(Haste::Hurry);
-            }
-        }
-    }
-
-    fn start(&mut self, line: &str) -> Result<()> {
-        let service = Service::from_line(line)?;
-        let child = service.start()?;
-        // A process that has ended already is not recorded and noticed by `ended`.
-        self.processes.extend(Process::find(&service.name, child.id()));
-        self.children.push((service.name, child));
-        process::record(self.place, &self.processes)
-    }
-
-    fn ended(&mut self) -> Result<Option<String>> {
-        for (name, child) in &mut self.children {
-            if let Some(status) = child.try_wait()? {
-                return Ok(Some(format!("{name} ended ({status})")));
-            }
-        }
-        Ok(None)
-    }
-
-    fn end(&self, haste: Haste) -> Result<()> {
-        let services = &self.processes[1..];
-        match haste {
-            // Who was started last needs those before it to finish its work.
-            Haste::Gentle => {
-                for service in services.iter().rev() {
-                    process::end(std::slice::from_ref(service), GENTLE)?;
-                }
-            }
-            Haste::Hurry => process::end(services, HURRY)?,
-        }
-        process::kill_strays(self.place)?;
-        process::forget(self.place)
-    }
-
-    /// Who looks for the services by their ids finds none of them, also where init is slow to reap
-    /// what this process would leave.
-    fn reap(&mut self) -> Result<()> {
-        for (_, child) in &mut self.children {
-            child.wait()?;
-        }
-        Ok(())
-    }
-}
 
 /// The caller's hold on its watcher; letting it go ends all services, [`Watcher::detach`] apart.
 pub(crate) struct Watcher<'a> {
@@ -226,20 +90,6 @@ impl<'a> Watcher<'a> {
         Ok(watcher)
     }
 
-    /// Starts a service.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot be run.
-    pub(crate) fn start_service(&mut self, service: &Service) -> Result<()> {
-        self.order(&service.to_line()?)?;
-        let report = self.report()?;
-        match report.strip_prefix(FAILED) {
-            Some(reason) => bail!("{reason}"),
-            None => Ok(()),
-        }
-    }
-
     /// Starts a service and waits until it can serve. When it ends instead, the end of its log is
     /// shown.
     ///
@@ -251,7 +101,9 @@ impl<'a> Watcher<'a> {
         service: &Service,
         mut is_ready: impl FnMut() -> Result<bool>,
     ) -> Result<()> {
-        self.start_service(service)?;
+        self.order(&service.to_line()?)?;
+        let report = self.report()?;
+        ensure!(report == STARTED, "{}", report.trim_start_matches(FAILED));
         let deadline = Instant::now() + READY_WITHIN;
         while !is_ready()? {
             let name = &service.name;
@@ -341,14 +193,14 @@ impl<'a> Watcher<'a> {
         self.orders = None;
         self.child.wait()?;
         if self.is_on_record()? {
-            process::end_all(self.place)?;
+            record::end_all(self.place)?;
         }
         Ok(())
     }
 
     /// Whether the place's record is this watcher's: by now another one may have taken over.
     fn is_on_record(&self) -> Result<bool> {
-        let processes = process::recorded(self.place)?;
+        let processes = record::read(self.place)?;
         Ok(processes.first().is_some_and(|watcher| watcher.pid == self.child.id()))
     }
 }
@@ -377,4 +229,9 @@ fn show_end_of(service: &Service) -> Result<()> {
         eprintln!("{}: {line}", service.name);
     }
     Ok(())
+}
+
+/// Who does not listen any more is about to end, or has gone on without its watcher.
+fn pass_on<T>(sender: &Sender<T>, message: T) {
+    sender.send(message).unwrap_or(());
 }

@@ -17,7 +17,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jebi_db_optimizer::bulk::{Batch, Loader, Stored};
 use jebi_db_optimizer::{Admin, sellers};
 use jebi_domain::{AccountId, MasterKey, SellerKeys};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 use invoice::Invoices;
 use retail::Rows;
@@ -47,30 +47,31 @@ pub(crate) async fn run(file: &Path, into: Into, compare_with_copy: bool) -> any
     })?;
     drop(admin);
     let keys = into.master_key.seller_keys(seller.id, &seller.key_salt);
-    let mut loader = Loader::connect(&into.database_url).await?;
-    let account = loader.own_shop(seller.id).await?;
+    let (mut first, mut second) = futures::try_join!(
+        Loader::connect(&into.database_url),
+        Loader::connect(&into.database_url)
+    )?;
+    let account = first.own_shop(seller.id).await?;
 
     let started = Instant::now();
     let survey = Survey::of(open(file)?)?;
     let bar = progress(survey.rows);
-    let products = loader.add_products(seller.id, retail::CURRENCY, &survey.products()).await?;
-    let first_prices;
-    let stored;
-    let report;
-    {
-        let (batches, incoming) = mpsc::channel(2);
-        let rows = open(file)?;
-        let last_rows = survey.last_rows;
-        let invoices = Invoices::new(account, products, last_rows);
-        let counted = bar.clone();
-        // Reading and parsing keeps one core busy, PostgreSQL the other.
-        let reading = tokio::task::spawn_blocking(move || {
-            invoices.read(rows, BATCH_LINES, &counted, |batch| batches.blocking_send(batch).is_ok())
-        });
-        stored = store(&mut loader, &keys, account, incoming).await?;
-        (first_prices, report) = reading.await.context("the reader stopped")??;
-    }
-    loader.set_first_prices(seller.id, &first_prices).await?;
+    let products = first.add_products(seller.id, retail::CURRENCY, &survey.products()).await?;
+    let (batches, waiting) = mpsc::channel(1);
+    let invoices = Invoices::new(account, products, survey.last_rows);
+    let (rows, counted) = (open(file)?, bar.clone());
+    // One core reads and parses while PostgreSQL stores on two connections.
+    let reading = tokio::task::spawn_blocking(move || {
+        invoices.read(rows, BATCH_LINES, &counted, |batch| batches.blocking_send(batch).is_ok())
+    });
+    let waiting = Mutex::new(waiting);
+    let (one, other) = futures::try_join!(
+        store(&mut first, &keys, account, &waiting),
+        store(&mut second, &keys, account, &waiting),
+    )?;
+    let stored = one + other;
+    let (first_prices, report) = reading.await.context("the reader stopped")??;
+    first.set_first_prices(seller.id, &first_prices).await?;
     let took = started.elapsed();
     bar.finish_and_clear();
 
@@ -88,7 +89,7 @@ pub(crate) async fn run(file: &Path, into: Into, compare_with_copy: bool) -> any
         println!("rounded {rounded}");
     }
     if compare_with_copy {
-        let bare = loader.copy_again(seller.id).await?;
+        let bare = first.copy_again(seller.id).await?;
         println!(
             "bare COPY of the same rows took {:.1} s: the import runs at {:.2} of its speed",
             bare.as_secs_f64(),
@@ -109,20 +110,20 @@ fn ratio(bare: Duration, import: Duration) -> f64 {
     bare.as_secs_f64() / import.as_secs_f64()
 }
 
+/// Stores batches until there are no more.
 async fn store(
     loader: &mut Loader,
     keys: &SellerKeys,
     account: AccountId,
-    mut batches: mpsc::Receiver<Batch>,
+    waiting: &Mutex<mpsc::Receiver<Batch>>,
 ) -> anyhow::Result<Stored> {
     let mut all = Stored::default();
-    while let Some(batch) = batches.recv().await {
-        let stored = loader.store(keys, account, &batch).await?;
-        all.orders += stored.orders;
-        all.lines += stored.lines;
-        all.claims += stored.claims;
+    loop {
+        // Held while waiting only: the other connection takes the next one.
+        let batch = waiting.lock().await.recv().await;
+        let Some(batch) = batch else { return Ok(all) };
+        all = all + loader.store(keys, account, &batch).await?;
     }
-    Ok(all)
 }
 
 /// The rows of a file, unpacked where its name ends in `.zst`.

@@ -14,7 +14,6 @@ use jebi_domain::{
     SellerId, SellerKeys,
 };
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Transaction};
 use uuid::Uuid;
@@ -108,6 +107,18 @@ pub struct Stored {
     pub lines: u64,
     /// Claims that were new.
     pub claims: u64,
+}
+
+impl std::ops::Add for Stored {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            orders: self.orders + other.orders,
+            lines: self.lines + other.lines,
+            claims: self.claims + other.claims,
+        }
+    }
 }
 
 const ACTION: &str = "load orders";
@@ -209,8 +220,8 @@ impl Loader {
     }
 
     /// Stores those of a batch's orders and claims that the account does not have yet, with lines,
-    /// history, price changes and one event, in one transaction. Loads of one account wait for each
-    /// other; where somebody else stores one of the orders at the same moment, the batch is done again.
+    /// history, price changes and one event, in one transaction. Where somebody else stores one of them at
+    /// the same moment, the rest is done again.
     ///
     /// # Errors
     /// [`Error::Copy`]; nothing of the batch was stored then.
@@ -220,11 +231,10 @@ impl Loader {
         account: AccountId,
         batch: &Batch,
     ) -> Result<Stored, Error> {
-        const TRIES: usize = 5;
+        const TRIES: usize = 10;
         for _ in 1..TRIES {
             match self.store_once(keys, account, batch).await {
-                Err(Error::Copy { source, .. })
-                    if source.0.code() == Some(&SqlState::UNIQUE_VIOLATION) => {}
+                Err(Error::Copy { source, .. }) if source.is_a_race() => {}
                 stored => return stored,
             }
         }
@@ -286,15 +296,7 @@ impl Loader {
         account: AccountId,
         batch: &Batch,
     ) -> Result<Stored, Error> {
-        let seller = keys.seller();
         let transaction = self.client.transaction().await.map_err(failed)?;
-        let lock = "SELECT FROM platform_accounts WHERE id = $1 AND seller_id = $2
-                    FOR NO KEY UPDATE";
-        transaction
-            .execute(lock, &[&account.as_uuid(), &seller.as_uuid()])
-            .await
-            .map_err(failed)?;
-
         let load = Load { transaction: &transaction, keys, account };
         let orders = load.new_orders(&batch.orders).await?;
         let claims = load.new_claims(&batch.claims).await?;

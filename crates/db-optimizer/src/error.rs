@@ -1,6 +1,7 @@
 use std::error::Error as StdError;
 
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
+use tokio_postgres::error::SqlState;
 
 /// What can go wrong between the service and PostgreSQL. A row that is not there is no error.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,14 @@ pub enum Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.as_db_error().map_or_else(|| .0.to_string(), |error| error.message().to_owned()))]
 pub struct Refused(pub(crate) tokio_postgres::Error);
+
+impl Refused {
+    /// Somebody else wrote the same rows at the same moment: once they are done, it goes well.
+    pub(crate) fn is_a_race(&self) -> bool {
+        let races = [SqlState::UNIQUE_VIOLATION, SqlState::T_R_DEADLOCK_DETECTED];
+        self.0.code().is_some_and(|code| races.contains(code))
+    }
+}
 
 impl Error {
     /// For `map_err`: the failure of a statement, by what it means to the caller.

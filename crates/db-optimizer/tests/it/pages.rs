@@ -94,8 +94,7 @@ async fn pages_by_number_and_by_cursor_show_every_order_once_and_count_them_exac
                 let shown = shown.await.unwrap();
                 let ids: Vec<OrderId> = shown.items.iter().map(|order| order.id).collect();
                 let mut slice = expected.chunks(usize::try_from(items).unwrap());
-                let slice =
-                    slice.nth(usize::try_from(page - 1).unwrap()).unwrap_or_default();
+                let slice = slice.nth(usize::try_from(page - 1).unwrap()).unwrap_or_default();
                 assert_eq!(ids, slice, "page {page} of {items}: {filter:?}");
                 assert_eq!(shown.total, expected.len() as u64, "{filter:?}");
                 assert_eq!(
