@@ -11,6 +11,7 @@
 
 mod apt;
 mod ci;
+mod codegen;
 mod command;
 mod dev;
 mod env_file;
@@ -69,6 +70,8 @@ enum Chore {
     Import(import::Options),
     /// Check the rules that the compiler cannot: the arrows between crates, migrations, tests
     Tidy,
+    /// Write the pages that are made from the code: docs/settings.md
+    Codegen,
     /// Hold the services of one place and end them together; started by `dev` and `test`
     #[command(hide = true)]
     Watch { purpose: Purpose },
@@ -95,6 +98,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),
         Chore::Tidy => tidy::run()?,
+        Chore::Codegen => return codegen::run(),
         Chore::Watch { purpose } => watcher::watch(&Place::open(purpose)?)?,
     }
     Ok(ExitCode::SUCCESS)
