@@ -16,6 +16,7 @@ use jebi_db_optimizer::sellers;
 use jebi_domain::{ApiKeyId, Scope, Scopes, SellerKeys, Sight, api_key_digest};
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq as _;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::limits::Budget;
@@ -26,11 +27,15 @@ use crate::state::{Shared, State};
 const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// The keys that were looked up lately, by digest.
-pub(crate) struct KnownKeys(Cache<[u8; 32], (Instant, Arc<Caller>)>);
+pub(crate) struct KnownKeys {
+    lately: Cache<[u8; 32], (Instant, Arc<Caller>)>,
+    /// Whoever guesses keys takes this many connections of the pool at most.
+    look_ups: Semaphore,
+}
 
 impl Default for KnownKeys {
     fn default() -> Self {
-        Self(Cache::new(10_000))
+        Self { lately: Cache::new(10_000), look_ups: Semaphore::new(4) }
     }
 }
 
@@ -51,9 +56,12 @@ pub(crate) async fn authenticate<B: MessageBody>(
     let (caller, budget) = match admit(&request).await {
         Ok(admitted) => admitted,
         // A response, not an error: the middleware outside gives it its name and writes it down.
-        Err(problem) => {
-            let response = problem.error_response().map_into_right_body();
-            return Ok(request.into_response(response));
+        Err(Refused { problem, budget }) => {
+            let mut response = problem.error_response();
+            if let Some(budget) = budget {
+                budget.write(response.headers_mut());
+            }
+            return Ok(request.into_response(response.map_into_right_body()));
         }
     };
     request.extensions_mut().insert(caller);
@@ -64,19 +72,33 @@ pub(crate) async fn authenticate<B: MessageBody>(
     Ok(response.map_into_left_body())
 }
 
-async fn admit(request: &ServiceRequest) -> Result<(Arc<Caller>, Option<Budget>), Problem> {
+/// Why a request was not let through, and what that leaves of its key's budget.
+struct Refused {
+    problem: Problem,
+    budget: Option<Budget>,
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self { problem, budget: None }
+    }
+}
+
+async fn admit(request: &ServiceRequest) -> Result<(Arc<Caller>, Option<Budget>), Refused> {
     let state = request.app_data::<Data<State>>().ok_or_else(Problem::internal)?;
     let sent = bearer(request.request()).ok_or_else(Problem::unauthorized)?;
     let Some(caller) = find(state, sent).await? else {
-        let address =
-            request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip());
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let address = request.peer_addr().map_or(unknown, |peer| peer.ip());
         state.limits.note_wrong_key(address).map_err(|seconds| {
-            Problem::too_many_requests("too many wrong API keys came from this address", seconds)
+            let what = "too many wrong API keys came from this address";
+            Problem::too_many_requests(what, seconds)
         })?;
-        return Err(Problem::unauthorized());
+        return Err(Problem::unauthorized().into());
     };
-    let budget = state.limits.take(caller.key).map_err(|seconds| {
-        Problem::too_many_requests("this API key has used its requests of the minute", seconds)
+    let budget = state.limits.take(caller.key).map_err(|(seconds, budget)| {
+        let what = "this API key has used its requests of the minute";
+        Refused { problem: Problem::too_many_requests(what, seconds), budget: Some(budget) }
     })?;
     Ok((caller, budget))
 }
@@ -89,11 +111,12 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 
 async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem> {
     let Some(digest) = api_key_digest(key) else { return Ok(None) };
-    if let Some((looked_up, caller)) = state.known_keys.0.get(&digest)
+    if let Some((looked_up, caller)) = state.known_keys.lately.get(&digest)
         && looked_up.elapsed() < TRUSTED_FOR
     {
         return Ok(Some(caller));
     }
+    let _permit = state.known_keys.look_ups.acquire().await.map_err(|_| Problem::internal())?;
     // Before the look-up: time spent waiting for the database counts.
     let looked_up = Instant::now();
     let Some(found) = sellers::find_key(&state.db, digest).await? else { return Ok(None) };
@@ -104,7 +127,7 @@ async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem>
         .seller
         .map(|seller| Arc::new(state.master_key.seller_keys(seller.id, &seller.key_salt)));
     let caller = Arc::new(Caller { key: found.id, scopes: found.scopes, seller });
-    state.known_keys.0.insert(digest, (looked_up, Arc::clone(&caller)));
+    state.known_keys.lately.insert(digest, (looked_up, Arc::clone(&caller)));
     Ok(Some(caller))
 }
 
@@ -118,6 +141,20 @@ pub(crate) struct OrdersRead;
 
 /// Asks for `orders:write`.
 pub(crate) struct OrdersWrite;
+
+/// Asks for `products:read`.
+pub(crate) struct ProductsRead;
+
+/// Asks for `products:write`.
+pub(crate) struct ProductsWrite;
+
+impl Required for ProductsRead {
+    const SCOPE: Scope = Scope::ProductsRead;
+}
+
+impl Required for ProductsWrite {
+    const SCOPE: Scope = Scope::ProductsWrite;
+}
 
 impl Required for OrdersRead {
     const SCOPE: Scope = Scope::OrdersRead;

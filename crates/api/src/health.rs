@@ -5,10 +5,11 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use jebi_db_optimizer::pending;
+use jebi_db_optimizer::{Error, pending};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::problem::causes;
 use crate::state::State;
 
 /// PostgreSQL has this long to answer.
@@ -22,7 +23,7 @@ pub(crate) struct Health {
 }
 
 /// Alive: the process answers.
-#[utoipa::path(tag = "health", responses((status = 200, body = Health)))]
+#[utoipa::path(tag = "health", responses((status = 200, description = "Alive", body = Health)))]
 #[get("/healthz")]
 pub(crate) async fn alive() -> HttpResponse {
     HttpResponse::Ok().json(Health { status: "alive" })
@@ -59,19 +60,23 @@ pub(crate) struct Check {
 )]
 #[get("/readyz")]
 pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
-    let detail = match tokio::time::timeout(PATIENCE, pending(&state.db)).await {
-        Ok(Ok(missing)) if missing.is_empty() => None,
-        Ok(Ok(missing)) => Some(format!(
-            "the schema lacks the migrations {}; run `jebi migrate`",
-            missing.join(", ")
-        )),
-        Ok(Err(error)) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, "not ready: {error}");
-            Some("PostgreSQL refuses; look at DATABASE_URL and run `jebi migrate`".to_owned())
+    let (ok, detail) = match tokio::time::timeout(PATIENCE, pending(&state.db)).await {
+        Ok(Ok(missing)) if missing.is_empty() => (true, None),
+        Ok(Ok(missing)) => {
+            let missing = missing.join(", ");
+            (false, Some(format!("the schema lacks the migrations {missing}; run `jebi migrate`")))
         }
-        Err(_) => Some("PostgreSQL does not answer".to_owned()),
+        // Requests wait for each other here, and would on any other process.
+        Ok(Err(Error::NoConnection(_))) | Err(_) if state.db.is_exhausted() => {
+            (true, Some("every connection is in use; see DATABASE_POOL_SIZE".to_owned()))
+        }
+        Ok(Err(error)) => {
+            tracing::warn!(causes = causes(&error), "not ready: {error}");
+            let advice = "PostgreSQL refuses; look at DATABASE_URL and run `jebi migrate`";
+            (false, Some(advice.to_owned()))
+        }
+        Err(_) => (false, Some("PostgreSQL does not answer; look at DATABASE_URL".to_owned())),
     };
-    let ok = detail.is_none();
     let (status, word) =
         if ok { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
     let checks = vec![Check { name: "postgresql", ok, detail }];

@@ -8,7 +8,7 @@ mod retail;
 mod survey;
 
 use std::fs::File;
-use std::io::{BufReader, IsTerminal as _, Read};
+use std::io::{BufRead, BufReader, IsTerminal as _};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -130,8 +130,9 @@ async fn store(
 fn open(file: &Path) -> anyhow::Result<Rows> {
     let name = file.display();
     let raw = File::open(file).with_context(|| format!("cannot read {name}"))?;
-    let text: Box<dyn Read + Send> = if file.extension().is_some_and(|end| end == "zst") {
-        Box::new(zstd::Decoder::new(raw).with_context(|| format!("cannot unpack {name}"))?)
+    let text: Box<dyn BufRead + Send> = if file.extension().is_some_and(|end| end == "zst") {
+        let unpacked = zstd::Decoder::new(raw).with_context(|| format!("cannot unpack {name}"))?;
+        Box::new(BufReader::with_capacity(1 << 16, unpacked))
     } else {
         Box::new(BufReader::new(raw))
     };

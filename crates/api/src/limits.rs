@@ -48,14 +48,17 @@ impl Limits {
     /// Takes one request from a key's budget; `None` where there is no limit.
     ///
     /// # Errors
-    /// How many seconds to wait.
-    pub(crate) fn take(&self, key: ApiKeyId) -> Result<Option<Budget>, u64> {
+    /// How many seconds to wait, and the budget that is used up.
+    pub(crate) fn take(&self, key: ApiKeyId) -> Result<Option<Budget>, (u64, Budget)> {
         let Some((per_minute, limiter)) = &self.requests else { return Ok(None) };
         match limiter.check_key(&key) {
             Ok(state) => {
                 Ok(Some(Budget { per_minute: *per_minute, left: state.remaining_burst_capacity() }))
             }
-            Err(not_until) => Err(seconds(not_until.wait_time_from(DefaultClock::default().now()))),
+            Err(not_until) => {
+                let wait = seconds(not_until.wait_time_from(DefaultClock::default().now()));
+                Err((wait, Budget { per_minute: *per_minute, left: 0 }))
+            }
         }
     }
 

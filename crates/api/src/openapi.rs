@@ -20,6 +20,7 @@ use utoipa_swagger_ui::SwaggerUi;
     modifiers(&ApiKey),
     tags(
         (name = "orders", description = "Orders of the key's seller"),
+        (name = "products", description = "The catalogue of the key's seller"),
         (name = "health", description = "For load balancers; no key needed"),
     )
 )]
@@ -46,6 +47,23 @@ pub(crate) fn one_of(words: impl IntoIterator<Item = &'static str>) -> Schema {
         .enum_values(Some(words));
     Schema::Object(text.build())
 }
+
+/// A name for such a schema in the parameters of a list, which take types only.
+macro_rules! word_parameter {
+    ($name:ident, $schema:expr) => {
+        struct $name;
+
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                $schema.into()
+            }
+        }
+
+        impl utoipa::ToSchema for $name {}
+    };
+}
+
+pub(crate) use word_parameter;
 
 /// `/api/openapi.json` and `/api/docs`.
 pub(crate) fn routes(config: &mut web::ServiceConfig, document: &OpenApi) {

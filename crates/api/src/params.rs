@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use jebi_domain::{At, CursorKey, PageNumber, PageSize, SellerId};
+
 use crate::problem::{Fault, Faults, Problem};
 
 /// The parameters of a request, taken one by one.
@@ -54,6 +56,46 @@ impl<'a> Params<'a> {
         self.sent.iter().any(|(known, _)| known == name)
     }
 
+    /// `page_size`, or what a list shows without.
+    pub(crate) fn take_page_size(&mut self, default: PageSize) -> PageSize {
+        let size = self.take("page_size", |text| {
+            let size = PageSize::new(count(text)?);
+            size.ok_or_else(|| Fault::unacceptable("must be between 1 and 100"))
+        });
+        size.unwrap_or(default)
+    }
+
+    /// `page` or `cursor`, for the list of `seller` with this filter; the first page without either.
+    pub(crate) fn take_place(
+        &mut self,
+        cursors: &CursorKey,
+        seller: SellerId,
+        filter: &str,
+        size: PageSize,
+    ) -> At {
+        if self.has("cursor") && self.has("page") {
+            let fault = Fault::unacceptable("does not go with cursor; send one of them");
+            self.faults.add("page", fault);
+        }
+        let page = self.take("page", |text| {
+            let most = PageNumber::MAX_SKIP;
+            PageNumber::new(count(text)?, size).ok_or_else(|| {
+                Fault::unacceptable(format!("must be at least 1, and behind at most {most} rows"))
+            })
+        });
+        let after = self
+            .take("cursor", |text| cursors.read(seller, filter, text).map_err(Fault::unreadable));
+        after.map_or_else(|| At::Page(page.unwrap_or(PageNumber::first())), At::After)
+    }
+
+    /// A parameter that is `true` or `false`; absent is `false`.
+    pub(crate) fn take_flag(&mut self, name: &'static str) -> bool {
+        let flag = self.take(name, |text| {
+            text.parse().map_err(|_| Fault::unreadable("is neither true nor false"))
+        });
+        flag.unwrap_or(false)
+    }
+
     /// Refuses what was wrong, and by name what nobody asked for.
     pub(crate) fn finish(mut self) -> Result<(), Problem> {
         for (name, _) in std::mem::take(&mut self.sent) {
@@ -61,6 +103,19 @@ impl<'a> Params<'a> {
         }
         if self.faults.is_empty() { Ok(()) } else { Err(self.faults.into_problem()) }
     }
+}
+
+/// A count, as large as it may be written; what is beyond a `u64` is beyond every bound.
+pub(crate) fn count(text: &str) -> Result<u64, Fault> {
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return match text.strip_prefix('-') {
+            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(Fault::unacceptable("must not be negative"))
+            }
+            _ => Err(Fault::unreadable("is not a whole number")),
+        };
+    }
+    Ok(text.parse().unwrap_or(u64::MAX))
 }
 
 /// Undoes `+` and `%41`; `None` for a broken escape and for bytes that are not UTF-8.

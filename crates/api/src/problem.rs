@@ -206,6 +206,12 @@ impl Problem {
     }
 }
 
+/// What an error came from, in one line for the log.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 impl From<db::Error> for Problem {
     fn from(error: db::Error) -> Self {
         use db::Error;
@@ -217,14 +223,16 @@ impl From<db::Error> for Problem {
             | Error::Copy { .. }
             | Error::Migrate(_) => {
                 tracing::error!(
-                    error = &error as &dyn std::error::Error,
+                    request.id = request_id::current(),
+                    causes = causes(&error),
                     "request failed: {error}"
                 );
                 Self::internal()
             }
             Error::NoConnection(_) | Error::Busy { .. } => {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    request.id = request_id::current(),
+                    causes = causes(&error),
                     "request put off: {error}"
                 );
                 Self::busy()

@@ -2,6 +2,7 @@
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use base64::Engine as _;
@@ -21,7 +22,7 @@ pub(crate) fn current() -> Option<String> {
 
 /// Names the request, after what its sender calls it where that is fit for a log, and logs its end.
 pub(crate) async fn name<B: MessageBody>(
-    request: ServiceRequest,
+    mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
     let sent = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
@@ -34,6 +35,10 @@ pub(crate) async fn name<B: MessageBody>(
         .scope(id, async move {
             let started = tokio::time::Instant::now();
             let method = request.method().clone();
+            if method == Method::HEAD {
+                // Answered like GET; the server leaves the body out by itself.
+                request.head_mut().method = Method::GET;
+            }
             let mut response = next.call(request).await?;
             response.headers_mut().insert(HEADER, value);
             // The pattern, not the path: a path may hold what belongs in no log.

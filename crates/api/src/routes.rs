@@ -11,7 +11,7 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::problem::Problem;
-use crate::{auth, health, openapi, orders};
+use crate::{auth, health, openapi, orders, products};
 
 /// The routes that the OpenAPI document describes.
 pub(crate) fn described(config: &mut ServiceConfig<'_>) {
@@ -21,7 +21,11 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(orders::list)
             .service(orders::create)
             .service(orders::find)
-            .service(orders::update),
+            .service(orders::update)
+            .service(products::list)
+            .service(products::bulk_stock)
+            .service(products::find)
+            .service(products::update),
     );
 }
 

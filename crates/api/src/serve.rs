@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
+use crate::problem::causes;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::{openapi, request_id, routes};
@@ -85,10 +86,7 @@ async fn keep_house(db: Pool) {
             done = housekeeping::forget_answers(&db).await;
         }
         if let Err(error) = done {
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "housekeeping put off: {error}"
-            );
+            tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");
         }
     }
 }

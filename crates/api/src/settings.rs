@@ -35,7 +35,7 @@ const MASTER_KEY: Variable = Variable {
 };
 const LOG: Variable = Variable {
     name: "JEBI_LOG",
-    default: "info",
+    default: "info,actix_http=off",
     is: "a filter, like `info` or `jebi_api=debug,warn`",
     meaning: "What is logged, to standard error: as text on a terminal, as JSON lines elsewhere.",
 };

@@ -78,15 +78,30 @@ impl Error {
             Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, info) => {
                 Self::Exists { action, key: info.constraint_name().unwrap_or_default().to_owned() }
             }
-            Diesel::DatabaseError(DatabaseErrorKind::ClosedConnection, _) => {
+            Diesel::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _,
+            ) => Self::NoConnection(Box::new(source)),
+            Diesel::DatabaseError(_, info) if says(info.message(), &GONE) => {
                 Self::NoConnection(Box::new(source))
             }
-            // diesel has no kind for a lock timeout (55P03) and a statement timeout (57014), and it
-            // does not hand out the code.
-            Diesel::DatabaseError(_, info) if info.message().contains(" timeout") => {
+            Diesel::DatabaseError(_, info) if says(info.message(), &BUSY) => {
                 Self::Busy { action, source }
             }
             _ => Self::Query { action, source },
         }
     }
+}
+
+// diesel has no kinds for these and does not hand out SQLSTATE, so that the texts of PostgreSQL's `C` and
+// English messages have to do.
+
+/// 57P01 to 57P03: PostgreSQL stops, or ended this connection.
+const GONE: [&str; 2] = ["terminating connection", "the database system is"];
+
+/// 55P03, 57014 and 40P01: a lock or a statement took too long, or two waited for each other.
+const BUSY: [&str; 3] = ["due to lock timeout", "due to statement timeout", "deadlock detected"];
+
+fn says(message: &str, texts: &[&str]) -> bool {
+    texts.iter().any(|text| message.contains(text))
 }

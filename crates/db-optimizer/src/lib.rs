@@ -8,15 +8,18 @@ pub mod bulk;
 mod error;
 pub mod housekeeping;
 pub mod idempotency;
+mod listing;
 mod migrate;
 pub mod orders;
 mod plan;
 mod pool;
+pub mod products;
 mod random;
 pub mod sellers;
 mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
 
 pub use admin::Admin;
 pub use error::{Error, Refused};
@@ -25,3 +28,4 @@ pub use plan::{Plan, explain};
 pub use pool::{Config, Pool, PoolState, Transaction};
 pub use random::random;
 pub use statement::{Bind, Statement};
+pub use trail::Author;

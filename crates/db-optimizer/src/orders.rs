@@ -10,4 +10,4 @@ pub(crate) use page::SummaryRow;
 pub use page::{OrderSummary, page, page_statement};
 pub use row::OrderLine;
 pub use whole::{HistoryEntry, Order, PurchaseOrder, find};
-pub use write::{Author, CatalogueEntry, Change, create, find_products, lock, own_shop, update};
+pub use write::{CatalogueEntry, Change, create, find_products, lock, own_shop, update};

@@ -1,3 +1,6 @@
+use diesel::QueryResult;
+use diesel_async::AsyncPgConnection;
+
 use crate::{Error, Pool, Statement};
 
 /// What PostgreSQL did for a statement, from `EXPLAIN (ANALYZE, BUFFERS)`. Buffers are pages of 8 kB
@@ -12,9 +15,19 @@ pub struct Plan(serde_json::Value);
 pub async fn explain<Row>(pool: &Pool, statement: &Statement<Row>) -> Result<Plan, Error> {
     const ACTION: &str = "explain a statement";
     let connection = pool.get().await?;
-    let explained = statement.explained::<diesel::sql_types::Json>();
+    let explained = statement.explained::<diesel::sql_types::Json>("ANALYZE, BUFFERS, FORMAT JSON");
     let plan: serde_json::Value = explained.one(&connection).await.map_err(Error::of(ACTION))?;
     Ok(Plan(plan))
+}
+
+/// How many rows the planner thinks a statement gives, from its statistics; nothing is read. Statements: 1.
+pub(crate) async fn estimated_rows<Row>(
+    connection: &AsyncPgConnection,
+    statement: &Statement<Row>,
+) -> QueryResult<u64> {
+    let explained = statement.explained::<diesel::sql_types::Json>("FORMAT JSON");
+    let plan: serde_json::Value = explained.one(connection).await?;
+    Ok(plan[0]["Plan"]["Plan Rows"].as_u64().unwrap_or(0))
 }
 
 impl Plan {

@@ -123,7 +123,13 @@ impl Pool {
 
     /// Begins a transaction whose statements all see one snapshot. One round trip.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'_>, Error> {
-        self.transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+        self.snapshot_with("").await
+    }
+
+    /// A snapshot under settings of its own, such as `SET LOCAL enable_seqscan = off`. One round trip.
+    pub(crate) async fn snapshot_with(&self, settings: &str) -> Result<Transaction<'_>, Error> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        self.transaction(&format!("{begin}; {settings}")).await
     }
 
     async fn transaction(&self, begin: &str) -> Result<Transaction<'_>, Error> {
@@ -138,6 +144,12 @@ impl Pool {
     #[must_use]
     pub fn statements(&self) -> u64 {
         self.statements.load(Relaxed)
+    }
+
+    /// Whether every connection that may be open is at work: a burst, not a database that is gone.
+    #[must_use]
+    pub fn is_exhausted(&self) -> bool {
+        self.permits.available_permits() == 0 && self.state().open > 0
     }
 
     /// Open and idle connections.

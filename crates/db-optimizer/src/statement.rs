@@ -21,6 +21,8 @@ pub enum Bind {
     Uuids(Vec<Uuid>),
     /// `bigint`
     BigInt(i64),
+    /// `bigint`, which may be absent
+    OptionalBigInt(Option<i64>),
     /// `integer`
     Integer(i32),
     /// `integer[]`
@@ -161,8 +163,9 @@ impl<Row> Statement<Row> {
         &self.text
     }
 
-    pub(crate) fn explained<Explained>(&self) -> Statement<Explained> {
-        let text = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}", self.text);
+    /// The same under `EXPLAIN` with these options.
+    pub(crate) fn explained<Explained>(&self, options: &str) -> Statement<Explained> {
+        let text = format!("EXPLAIN ({options}) {}", self.text);
         Statement::new(text, self.binds.clone())
     }
 }
@@ -242,6 +245,7 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
         Bind::Uuid(value) => out.push_bind_param::<sql_types::Uuid, _>(value),
         Bind::Uuids(value) => out.push_bind_param::<Array<sql_types::Uuid>, _>(value),
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
+        Bind::OptionalBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
         Bind::BigInts(value) => out.push_bind_param::<Array<BigInt>, _>(value),
         Bind::Integer(value) => out.push_bind_param::<Integer, _>(value),
         Bind::Integers(value) => out.push_bind_param::<Array<Integer>, _>(value),

@@ -105,26 +105,26 @@ impl TestDatabase {
     /// Where a row cannot be cloned.
     pub async fn twin_of(&self, seller: SellerId) -> SellerKeys {
         let twin = self.seller("twin").await;
-        let tables = "SELECT string_agg(table_name, ' ' ORDER BY ordinal) FROM (
-            SELECT c.relname AS table_name, c.oid AS ordinal
-            FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
-            WHERE c.relkind = 'r' AND a.attname = 'seller_id' AND NOT c.relispartition
-              AND c.relname NOT IN ('api_keys', 'order_total_deltas', 'order_totals')
-        ) AS tables";
         // By oid: a table that refers to another was made after it.
-        let tables = self.text(tables).await;
-        let mut clone = "DELETE FROM platform_accounts WHERE seller_id = $twin;".to_owned();
-        for table in tables.split(' ') {
-            clone += &format!(
-                "INSERT INTO {table} SELECT (jsonb_populate_record(row,
-                     jsonb_build_object('seller_id', $twin::text))).*
-                 FROM {table} AS row WHERE seller_id = '{seller}';"
-            );
-        }
+        let clones = "SELECT string_agg(format(
+                'INSERT INTO %s (%s) SELECT %s FROM %s WHERE seller_id = {seller};',
+                name, columns, replace(columns, 'seller_id', '{twin}::uuid'), name), ' ' ORDER BY oid)
+            FROM (
+                SELECT c.oid, c.relname AS name, string_agg(quote_ident(a.attname), ', ') AS columns
+                FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid
+                WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace
+                  AND NOT c.relispartition AND c.relname <> 'api_keys' AND c.relname NOT LIKE '%_total%'
+                  AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+                GROUP BY c.oid
+                HAVING bool_or(a.attname = 'seller_id')
+            ) AS tables";
+        let mut clone = "DELETE FROM platform_accounts WHERE seller_id = {twin};".to_owned();
+        clone += &self.text(clones).await;
         clone += "UPDATE orders SET order_number = 'TWIN ' || order_number, memo = 'TWIN'
-                  WHERE seller_id = $twin;
-                  UPDATE order_items SET product_name = 'TWIN' WHERE seller_id = $twin;";
-        self.run(&clone.replace("$twin", &format!("'{}'", twin.seller()))).await;
+                  WHERE seller_id = {twin};
+                  UPDATE order_items SET product_name = 'TWIN' WHERE seller_id = {twin};";
+        let clone = clone.replace("{twin}", &format!("'{}'", twin.seller()));
+        self.run(&clone.replace("{seller}", &format!("'{seller}'"))).await;
         twin
     }
 }

@@ -8,6 +8,7 @@ mod order;
 mod page;
 mod personal;
 mod platform;
+mod product;
 mod quantity;
 mod scope;
 mod secret;
@@ -21,6 +22,7 @@ pub use order::{Amounts, ClaimKind, Forbidden, NewOrder, NewOrderLine, OrderFilt
 pub use page::{At, Bounds, Page, PageNumber, PageSize, Position, TotalIs};
 pub use personal::{Address, Customer, Sight};
 pub use platform::{Platform, Wholesaler};
+pub use product::{PriceRange, ProductFilter, ProductStatus, Search, StockChange, StockLevel};
 pub use quantity::Quantity;
 pub use scope::{Scope, Scopes};
 pub use secret::{BadMasterKey, MasterKey, NotOurs, Place, SellerKeys, api_key, api_key_digest};

@@ -13,9 +13,12 @@ impl PageSize {
 
     /// `None` outside 1 ..= [`PageSize::MAX`].
     #[must_use]
-    pub fn new(items: u64) -> Option<Self> {
-        let items = u16::try_from(items).ok()?;
-        (1..=Self::MAX).contains(&items).then_some(Self(items))
+    pub const fn new(items: u64) -> Option<Self> {
+        if items == 0 || items > Self::MAX as u64 {
+            return None;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "it is at most 100")]
+        Some(Self(items as u16))
     }
 
     /// The number of items.

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// Text of 1 to `MAX` characters that PostgreSQL can store and a person can read: no NUL.
+/// Text of 1 to `MAX` characters that PostgreSQL can store and a person can read: no control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Text<const MAX: usize>(String);
 
@@ -13,9 +13,9 @@ pub enum BadText {
     /// More characters than the field holds.
     #[error("must have at most {0} characters")]
     TooLong(usize),
-    /// A NUL character, which PostgreSQL cannot store.
-    #[error("must not contain the NUL character")]
-    Nul,
+    /// NUL, which PostgreSQL cannot store, or another control character but tab and line feed.
+    #[error("must not contain control characters")]
+    Control,
 }
 
 impl<const MAX: usize> Text<MAX> {
@@ -29,8 +29,8 @@ impl<const MAX: usize> Text<MAX> {
             Err(BadText::Empty)
         } else if text.chars().nth(MAX).is_some() {
             Err(BadText::TooLong(MAX))
-        } else if text.contains('\0') {
-            Err(BadText::Nul)
+        } else if text.contains(is_control) {
+            Err(BadText::Control)
         } else {
             Ok(Self(text.to_owned()))
         }
@@ -47,6 +47,10 @@ impl<const MAX: usize> Text<MAX> {
     pub fn into_string(self) -> String {
         self.0
     }
+}
+
+fn is_control(character: char) -> bool {
+    character.is_control() && !matches!(character, '\t' | '\n' | '\r')
 }
 
 impl<const MAX: usize> fmt::Display for Text<MAX> {
@@ -68,6 +72,8 @@ mod tests {
     #[test]
     fn blanks_and_nul_are_refused() {
         assert_eq!(Text::<9>::new("  "), Err(BadText::Empty));
-        assert_eq!(Text::<9>::new("a\0b"), Err(BadText::Nul));
+        assert_eq!(Text::<9>::new("a\0b"), Err(BadText::Control));
+        assert_eq!(Text::<9>::new("a\u{1b}[1m"), Err(BadText::Control));
+        assert!(Text::<9>::new("a\n\tb").is_ok());
     }
 }

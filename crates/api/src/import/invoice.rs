@@ -8,8 +8,8 @@ use indicatif::ProgressBar;
 use jebi_db_optimizer::bulk::{Batch, LoadedOrder, NewClaim, NewClaimLine, PriceChange};
 use jebi_db_optimizer::random;
 use jebi_domain::{
-    AccountId, Address, Amounts, ClaimKind, Customer, Money, NewOrder, NewOrderLine, OrderId,
-    OrderStatus, Platform, ProductId, Quantity,
+    AccountId, Address, Amounts, ClaimKind, Customer, Money, MoneyError, NewOrder, NewOrderLine,
+    OrderId, OrderStatus, Platform, ProductId, Quantity,
 };
 
 use super::retail::{BrokenRow, CURRENCY, Row, Rows};
@@ -143,10 +143,17 @@ impl Invoices {
             let reason = "a line of an order must have a positive quantity and no negative price";
             self.refuse(bar, &BrokenRow { line, reason: reason.to_owned() });
         }
-        let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
         if rows.is_empty() {
             return Ok(());
         }
+        if sum(&rows).is_err() {
+            for (line, _) in rows {
+                let reason = format!("the sum of invoice {number} is too large");
+                self.refuse(bar, &BrokenRow { line, reason });
+            }
+            return Ok(());
+        }
+        let rows: Vec<Row> = rows.into_iter().map(|(_, row)| row).collect();
         if is_order {
             let order = self.order(number, rows)?;
             batch.orders.push(LoadedOrder { order, prices: invoice.prices });
@@ -173,8 +180,7 @@ impl Invoices {
         }
         let nothing = Money::zero(CURRENCY);
         let each = lines.iter().map(|line| (line.quantity, line.price));
-        let amounts = Amounts::of(CURRENCY, each, nothing, nothing)
-            .with_context(|| format!("the sum of invoice {number}"))?;
+        let amounts = Amounts::of(CURRENCY, each, nothing, nothing)?;
         Ok(NewOrder {
             id: OrderId::new(created_at, random()),
             platform: Platform::Direct,
@@ -196,8 +202,7 @@ impl Invoices {
         let mut total = Money::zero(CURRENCY);
         let mut lines = Vec::with_capacity(rows.len());
         for row in rows {
-            let amount = row.price.times(i64::from(row.quantity))?;
-            total = total.plus(amount).with_context(|| format!("the sum of invoice {number}"))?;
+            total = total.plus(row.price.times(i64::from(row.quantity))?)?;
             lines.push(NewClaimLine {
                 product_id: self.product(&row)?,
                 quantity: row.quantity,
@@ -235,6 +240,12 @@ impl Kind {
 
 fn is_order_line(row: &Row) -> bool {
     row.quantity > 0 && row.price.amount() >= 0
+}
+
+fn sum(rows: &[(u64, Row)]) -> Result<Money, MoneyError> {
+    rows.iter().try_fold(Money::zero(CURRENCY), |sum, (_, row)| {
+        sum.plus(row.price.times(i64::from(row.quantity))?)
+    })
 }
 
 fn first_time(rows: &[Row]) -> DateTime<Utc> {

@@ -1,11 +1,11 @@
 //! The format of `data/README.md`: one CSV row for each line of an invoice.
 
-use std::io::Read;
+use std::io::{BufRead, Read as _};
 
 use anyhow::bail;
-use chrono::{DateTime, NaiveDateTime, TimeZone as _, Utc};
+use chrono::{DateTime, Datelike as _, NaiveDateTime, TimeZone as _, Utc};
 use chrono_tz::Europe::London;
-use csv::{ByteRecord, Reader, ReaderBuilder};
+use csv_core::ReadRecordResult;
 use jebi_domain::{Currency, Money, Rounding, Text};
 
 /// Prices are in pounds.
@@ -45,45 +45,99 @@ pub(super) struct BrokenRow {
     pub(super) reason: String,
 }
 
-/// The rows of a file.
+/// The longest line that is read.
+const MAX_LINE: usize = 64 << 10;
+
+/// The rows of a file, a line each: a quote that is not closed spoils its own row and no other.
 pub(super) struct Rows {
-    reader: Reader<Box<dyn Read + Send>>,
-    record: ByteRecord,
+    text: Box<dyn BufRead + Send>,
+    parser: csv_core::Reader,
+    line: Vec<u8>,
+    number: u64,
+    /// The fields of the last row, one behind the other, and where each ends.
+    fields: Vec<u8>,
+    ends: [usize; 16],
 }
 
 impl Rows {
     /// Reads the header; a file with another one is none of ours.
-    pub(super) fn of(text: Box<dyn Read + Send>) -> anyhow::Result<Self> {
-        let mut reader = ReaderBuilder::new().flexible(true).from_reader(text);
-        let header = reader.byte_headers()?;
-        if !header.iter().eq(HEADER.iter().map(|name| name.as_bytes())) {
+    pub(super) fn of(text: Box<dyn BufRead + Send>) -> anyhow::Result<Self> {
+        let mut rows = Self {
+            text,
+            parser: csv_core::Reader::new(),
+            line: vec![],
+            number: 0,
+            fields: vec![0; MAX_LINE],
+            ends: [0; 16],
+        };
+        rows.read_line()?;
+        let line = rows.line.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&rows.line);
+        if line != HEADER.join(",").as_bytes() {
             bail!("its first line is not {}", HEADER.join(","));
         }
-        Ok(Self { reader, record: ByteRecord::new() })
+        Ok(rows)
     }
 
     /// The next row, or why it is none. A file that cannot be read on ends the reading.
     pub(super) fn next(&mut self) -> anyhow::Result<Option<Result<Row, BrokenRow>>> {
-        if !self.reader.read_byte_record(&mut self.record)? {
-            return Ok(None);
+        while self.read_line()? {
+            if !self.line.is_empty() {
+                let line = self.number;
+                return Ok(Some(self.row().map_err(|reason| BrokenRow { line, reason })));
+            }
         }
-        let line = self.line();
-        Ok(Some(read(&self.record).map_err(|reason| BrokenRow { line, reason })))
+        Ok(None)
     }
 
-    /// The line of the file where the last row began, from 1.
-    pub(super) fn line(&self) -> u64 {
-        self.record.position().map_or(0, csv::Position::line)
+    /// The line of the file that the last row was, from 1.
+    pub(super) const fn line(&self) -> u64 {
+        self.number
+    }
+
+    /// Reads a line without its end; `false` after the last.
+    fn read_line(&mut self) -> std::io::Result<bool> {
+        self.line.clear();
+        let most = MAX_LINE as u64 + 2;
+        if self.text.by_ref().take(most).read_until(b'\n', &mut self.line)? == 0 {
+            return Ok(false);
+        }
+        self.number += 1;
+        if self.line.last() != Some(&b'\n') && self.line.len() > MAX_LINE {
+            self.text.skip_until(b'\n')?;
+        }
+        while self.line.last().is_some_and(|byte| matches!(byte, b'\n' | b'\r')) {
+            self.line.pop();
+        }
+        Ok(true)
+    }
+
+    fn row(&mut self) -> Result<Row, String> {
+        if self.line.len() >= MAX_LINE {
+            return Err(format!("is longer than {MAX_LINE} bytes"));
+        }
+        self.line.push(b'\n');
+        self.parser.reset();
+        let (result, _, _, columns) =
+            self.parser.read_record(&self.line, &mut self.fields, &mut self.ends);
+        match result {
+            ReadRecordResult::Record if columns == HEADER.len() => {}
+            ReadRecordResult::Record | ReadRecordResult::OutputEndsFull => {
+                return Err(format!("does not have {} columns", HEADER.len()));
+            }
+            ReadRecordResult::InputEmpty | ReadRecordResult::OutputFull | ReadRecordResult::End => {
+                return Err("has a quote that is not closed".to_owned());
+            }
+        }
+        let from = |at: usize| at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let fields = std::array::from_fn(|at| &self.fields[from(at)..self.ends[at]]);
+        read(fields)
     }
 }
 
-fn read(record: &ByteRecord) -> Result<Row, String> {
-    if record.len() != HEADER.len() {
-        return Err(format!("has {} columns instead of {}", record.len(), HEADER.len()));
-    }
+fn read(record: [&[u8]; HEADER.len()]) -> Result<Row, String> {
     let field = |at: usize| {
         let text =
-            std::str::from_utf8(&record[at]).map_err(|_| format!("{} is not UTF-8", HEADER[at]));
+            std::str::from_utf8(record[at]).map_err(|_| format!("{} is not UTF-8", HEADER[at]));
         text.map(str::trim)
     };
     let wrong = |at: usize, why: &dyn std::fmt::Display| format!("{} {why}", HEADER[at]);
@@ -106,6 +160,9 @@ fn read(record: &ByteRecord) -> Result<Row, String> {
     }
     let local = NaiveDateTime::parse_from_str(field(4)?, "%Y-%m-%d %H:%M:%S")
         .map_err(|_| wrong(4, &"is not a time like 2010-12-01 08:26:00"))?;
+    if !(1..=9999).contains(&local.year()) {
+        return Err(wrong(4, &"is not in the years 1 to 9999"));
+    }
     // Of the hour that comes twice in October, the first.
     let at = London.from_local_datetime(&local).earliest();
     let at = at.ok_or_else(|| wrong(4, &"does not exist in London's time"))?;
@@ -159,7 +216,7 @@ mod tests {
     #[test]
     fn a_broken_row_is_told_by_line_and_reason() {
         let broken = [
-            ("1,A,x,6,2010-12-01 08:26:00,2.55", "line 2: has 6 columns instead of 8"),
+            ("1,A,x,6,2010-12-01 08:26:00,2.55", "line 2: does not have 8 columns"),
             ("1,A,x,six,2010-12-01 08:26:00,2.55,,", "line 2: Quantity is not a whole number"),
             (
                 "1,A,x,0,2010-12-01 08:26:00,2.55,,",
@@ -177,8 +234,14 @@ mod tests {
             (",A,x,6,2010-12-01 08:26:00,2.55,,", "line 2: InvoiceNo must not be empty"),
             (
                 "1,A,a\0b,6,2010-12-01 08:26:00,2.55,,",
-                "line 2: Description must not contain the NUL character",
+                "line 2: Description must not contain control characters",
             ),
+            ("1,A,\"x,6,2010-12-01 08:26:00,2.55,,", "line 2: has a quote that is not closed"),
+            (
+                "1,A,x,6,-4800-01-01 00:00:00,2.55,,",
+                "line 2: InvoiceDate is not in the years 1 to 9999",
+            ),
+            ("1,A,x,6,2010-12-01 08:26:00,2.55,,,", "line 2: does not have 8 columns"),
         ];
         for (line, expected) in broken {
             assert_eq!(row(line).unwrap_err(), expected);

@@ -6,20 +6,22 @@ use jebi_domain::{OrderId, OrderStatus};
 use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
-use super::new::{author, text};
-use super::whole::{Encoded, OrderBody, order_id, private, statuses};
+use super::new::text;
+use super::whole::{Encoded, OrderBody, order_id, statuses};
 use crate::auth::{OrdersWrite, Seller};
-use crate::body::Json;
+use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
+use crate::respond::{author, private};
 use crate::state::State;
 
-/// What is to change; an absent field stays as it is, `null` empties it.
+/// What is to change; an absent field stays as it is. `null` empties the tracking number and the memo.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = OrderChange, example = json!({ "memo": "부재 시 경비실에 맡겨 주세요" }))]
 pub(crate) struct ChangeBody {
     /// The next status; what may follow what is in `docs/orders.md`.
+    #[serde(default, deserialize_with = "not_null")]
     #[schema(schema_with = statuses)]
     status: Option<String>,
     /// Where the parcel can be followed.

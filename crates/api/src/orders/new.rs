@@ -5,7 +5,7 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
 use chrono::{DateTime, FixedOffset, Utc};
 use jebi_db_optimizer::idempotency::{self, Answer, Claim, Request};
-use jebi_db_optimizer::orders::{self, Author, CatalogueEntry};
+use jebi_db_optimizer::orders::{self, CatalogueEntry};
 use jebi_db_optimizer::{Error, Transaction, random};
 use jebi_domain::{
     Address, Amounts, Currency, Customer, Money, NewOrder, NewOrderLine, OrderId, OrderStatus,
@@ -15,13 +15,13 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::whole::{Encoded, OrderBody, currencies, private};
+use super::whole::{Encoded, OrderBody, currencies};
 use crate::auth::{OrdersWrite, Seller};
-use crate::body::Json;
+use crate::body::{Json, objects, optional_object};
 use crate::etag::Tag;
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::request_id;
+use crate::respond::{author, private};
 use crate::state::State;
 
 /// The longest order is of this many lines; the real orders' longest has 1,114.
@@ -57,6 +57,7 @@ pub(crate) struct NewOrderBody {
     #[schema(schema_with = currencies)]
     currency: String,
     /// What was ordered.
+    #[serde(deserialize_with = "objects")]
     #[schema(min_items = 1, max_items = 2000)]
     items: Vec<NewLineBody>,
     /// What shipping costs the buyer.
@@ -68,6 +69,7 @@ pub(crate) struct NewOrderBody {
     #[schema(minimum = 0, maximum = 1_000_000_000_000_000_i64)]
     discount_amount: i64,
     /// Who ordered.
+    #[serde(default, deserialize_with = "optional_object")]
     customer: Option<NewCustomerBody>,
     /// The seller's note.
     #[schema(min_length = 1, max_length = 2000)]
@@ -102,6 +104,7 @@ struct NewCustomerBody {
     phone: Option<String>,
     #[schema(min_length = 1, max_length = 254)]
     email: Option<String>,
+    #[serde(default, deserialize_with = "optional_object")]
     address: Option<NewAddressBody>,
 }
 
@@ -192,11 +195,14 @@ impl NewOrderBody {
         }
         let amounts =
             currency.zip(shipping).zip(discount).and_then(|((currency, shipping), off)| {
-                let lines = lines.iter().map(|line| (line.quantity, line.price));
-                let amounts = Amounts::of(currency, lines, shipping, off);
-                let amounts = amounts
-                    .map_err(|_| Fault::unacceptable("give a total that is negative or too large"));
-                faults.check("items", amounts)
+                let sum = |off| {
+                    let lines = lines.iter().map(|line| (line.quantity, line.price));
+                    Amounts::of(currency, lines, shipping, off)
+                };
+                let field =
+                    if sum(Money::zero(currency)).is_ok() { "discount_amount" } else { "items" };
+                let too_much = "gives a total that is negative or too large";
+                faults.check(field, sum(off).map_err(|_| Fault::unacceptable(too_much)))
             });
         match amounts {
             Some(amounts) if faults.is_empty() => {
@@ -388,13 +394,6 @@ async fn store(
     };
     let body = Encoded::new(owner, &order, seller.sight())?.bytes;
     Ok(Answer { location: format!("/api/v1/orders-optimized/{}", order.id), body })
-}
-
-/// Who writes now. PostgreSQL keeps microseconds: what is answered now is what is read later.
-pub(super) fn author(actor: String) -> Author {
-    let now = Utc::now();
-    let at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
-    Author { actor, request_id: request_id::current(), at }
 }
 
 fn created(owner: SellerId, Answer { location, body }: Answer) -> HttpResponse {

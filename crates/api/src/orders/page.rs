@@ -3,19 +3,19 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::orders::{self, OrderSummary};
 use jebi_domain::{
-    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageNumber, PageSize, Platform, Sight,
-    TotalIs,
+    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageSize, Platform, Sight, TotalIs,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::whole::{LineBody, answer, currencies, encode, platforms, statuses};
+use super::whole::{LineBody, currencies, platforms, statuses};
 use crate::auth::{OrdersRead, Seller};
 use crate::etag::Tag;
-use crate::openapi::one_of;
+use crate::openapi::{one_of, word_parameter};
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
+use crate::respond::{answer, encode};
 use crate::state::State;
 
 /// A page of orders.
@@ -28,11 +28,11 @@ struct PageBody {
     /// `exact`, `capped` (at least this many) or `estimated`.
     #[schema(schema_with = trust)]
     total_is: TotalIs,
-    /// Absent on a page by cursor, which has no number.
+    /// `null` on a page by cursor, which has no number.
     page: Option<u64>,
     page_size: u16,
     pages: u64,
-    /// Gives the next page; absent on the last.
+    /// Gives the next page; `null` on the last.
     next_cursor: Option<String>,
 }
 
@@ -83,6 +83,9 @@ impl SummaryBody {
     }
 }
 
+word_parameter!(StatusWord, statuses());
+word_parameter!(PlatformWord, platforms());
+
 /// What a list was asked for.
 struct Wanted {
     filter: OrderFilter,
@@ -90,17 +93,12 @@ struct Wanted {
     size: PageSize,
 }
 
-const DEFAULT_SIZE: u64 = 50;
+const DEFAULT_SIZE: PageSize = PageSize::new(50).expect("50 is between 1 and 100");
 
 impl Wanted {
     fn read(query: &str, state: &State, seller: &Seller<OrdersRead>) -> Result<Self, Problem> {
         let mut params = Params::of(query);
-        let size = params.take("page_size", |text| {
-            let size = PageSize::new(count(text)?);
-            size.ok_or_else(|| Fault::unacceptable("must be between 1 and 100"))
-        });
-        let default = PageSize::new(DEFAULT_SIZE).ok_or_else(Problem::internal)?;
-        let size = size.unwrap_or(default);
+        let size = params.take_page_size(DEFAULT_SIZE);
         let status = params.take("status", |text| text.parse().map_err(Fault::unreadable));
         let platform = params.take("platform", |text| text.parse().map_err(Fault::unreadable));
         let from = params.take("date_from", instant);
@@ -110,38 +108,10 @@ impl Wanted {
             Bounds::default()
         });
         let filter = OrderFilter { status, platform, created };
-        if params.has("cursor") && params.has("page") {
-            params
-                .faults
-                .add("page", Fault::unacceptable("does not go with cursor; send one of them"));
-        }
-        let page = params.take("page", |text| {
-            let most = PageNumber::MAX_SKIP;
-            PageNumber::new(count(text)?, size).ok_or_else(|| {
-                Fault::unacceptable(format!("must be at least 1, and behind at most {most} rows"))
-            })
-        });
-        let after = params.take("cursor", |text| {
-            let read = state.cursors.read(seller.keys.seller(), &filter.canonical(), text);
-            read.map_err(Fault::unreadable)
-        });
+        let at = params.take_place(&state.cursors, seller.keys.seller(), &filter.canonical(), size);
         params.finish()?;
-        let at = after.map_or_else(|| At::Page(page.unwrap_or(PageNumber::first())), At::After);
         Ok(Self { filter, at, size })
     }
-}
-
-/// A count, as large as it may be written; what is beyond a `u64` is beyond every bound.
-fn count(text: &str) -> Result<u64, Fault> {
-    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return match text.strip_prefix('-') {
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) => {
-                Err(Fault::unacceptable("must not be negative"))
-            }
-            _ => Err(Fault::unreadable("is not a whole number")),
-        };
-    }
-    Ok(text.parse().unwrap_or(u64::MAX))
 }
 
 fn instant(text: &str) -> Result<DateTime<Utc>, Fault> {
@@ -163,8 +133,8 @@ fn instant(text: &str) -> Result<DateTime<Utc>, Fault> {
         ("page" = Option<u64>, Query, description = "The number of the page, from 1; not with `cursor`", minimum = 1, example = 1),
         ("page_size" = Option<u64>, Query, description = "Orders on a page; 50 where absent", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of a page with the same filter"),
-        ("status" = Option<String>, Query, description = "Orders of this status only: pending, confirmed, paid, processing, shipped, delivered, cancelled, refunded, returned, failed"),
-        ("platform" = Option<String>, Query, description = "Orders from this platform only: coupang, naver, 11st, direct"),
+        ("status" = Option<StatusWord>, Query, description = "Orders of this status only"),
+        ("platform" = Option<PlatformWord>, Query, description = "Orders from this platform only"),
         ("date_from" = Option<DateTime<Utc>>, Query, description = "Ordered at this time or later"),
         ("date_to" = Option<DateTime<Utc>>, Query, description = "Ordered before this time"),
         ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),

@@ -1,4 +1,3 @@
-use actix_web::http::header;
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
@@ -15,6 +14,7 @@ use crate::auth::{OrdersRead, Seller};
 use crate::etag::Tag;
 use crate::openapi::one_of;
 use crate::problem::{Fault, Problem, ProblemBody};
+use crate::respond::{answer, encode};
 use crate::state::State;
 
 /// An order with everything that belongs to it.
@@ -211,29 +211,6 @@ impl Encoded {
         let tag = Tag::of(seller, &bytes).with_version(order.version);
         Ok(Self { tag, bytes })
     }
-}
-
-pub(super) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a body could not be encoded");
-        Problem::internal()
-    })
-}
-
-/// A seller's data: theirs alone to keep, and to be asked for again before it is shown again.
-pub(super) fn private(response: &mut actix_web::HttpResponseBuilder, tag: &Tag) {
-    response
-        .insert_header((header::ETAG, tag.header()))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .insert_header((header::VARY, "authorization, accept-encoding"));
-}
-
-/// The body, or 304 where the client has it already.
-pub(super) fn answer(request: &HttpRequest, tag: &Tag, bytes: Vec<u8>) -> HttpResponse {
-    let is_known = tag.is_known_to(request);
-    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    private(&mut response, tag);
-    if is_known { response.finish() } else { response.content_type("application/json").body(bytes) }
 }
 
 pub(super) fn order_id(path: &str) -> Result<OrderId, Problem> {

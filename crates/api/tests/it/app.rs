@@ -14,6 +14,8 @@ use crate::http::{Request, Response};
 
 pub(crate) const ORDERS: &str = "/api/v1/orders-optimized/";
 
+pub(crate) const PRODUCTS: &str = "/api/v1/products-optimized/";
+
 pub(crate) struct TestApp {
     pub(crate) db: TestDatabase,
     pub(crate) address: String,
@@ -65,6 +67,15 @@ impl TestApp {
         add_key(&self.db, seller, scopes.iter().copied().collect()).await.0
     }
 
+    /// The path to a product of *demo*.
+    pub(crate) async fn product(&self, sku: &str) -> String {
+        let select = format!(
+            "SELECT p.id::text FROM products AS p JOIN sellers AS s ON s.id = p.seller_id
+             WHERE s.name = 'demo' AND p.sku = '{sku}'"
+        );
+        format!("{PRODUCTS}{}", self.db.text(&select).await)
+    }
+
     /// A new order, and the path to it.
     pub(crate) async fn order(&self) -> String {
         let key = format!("order-{}", u64::from_le_bytes(random()));
@@ -96,10 +107,17 @@ pub(crate) async fn add_key(db: &TestDatabase, seller: &str, scopes: Scopes) -> 
     (key, id)
 }
 
+/// A product of the seller's, of which there are ten.
 pub(crate) async fn add_product(db: &TestDatabase, seller: &str, sku: &str) {
     db.run(&format!(
-        "INSERT INTO products (id, seller_id, sku, name, created_at)
-         SELECT gen_random_uuid(), id, '{sku}', '보이차 {sku}', now() FROM sellers WHERE name = '{seller}'"
+        "WITH added AS (
+             INSERT INTO products (id, seller_id, sku, name, created_at)
+             SELECT gen_random_uuid(), id, '{sku}', '보이차 {sku}', now()
+             FROM sellers WHERE name = '{seller}'
+             RETURNING id, seller_id
+         )
+         INSERT INTO product_offers (product_id, seller_id, currency, price, stock)
+         SELECT id, seller_id, 'KRW', 12900, 10 FROM added"
     ))
     .await;
 }

@@ -105,7 +105,7 @@ async fn an_order_names_each_field_that_is_wrong_and_nothing_is_written() {
         ("/items/0/product_id", json!("00000000-0000-7000-8000-000000000000"), 422, "items[0].sku"),
         ("/items/0/total", json!(1), 422, "items[0].total"),
         ("/shipping_amount", json!(-1), 422, "shipping_amount"),
-        ("/discount_amount", json!(100_000), 422, "items"),
+        ("/discount_amount", json!(100_000), 422, "discount_amount"),
         ("/discount_amount", json!(i64::MAX), 422, "discount_amount"),
         ("/memo", json!(long), 422, "memo"),
         ("/memo", json!("a\0b"), 422, "memo"),

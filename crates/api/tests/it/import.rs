@@ -239,6 +239,10 @@ async fn a_broken_row_is_named_and_the_rest_imported() {
         "4,A,apple,-1,2011-01-01 10:03:00,0,,EIRE",
         "4,A,apple,1,2011-01-01 10:03:00,1.00,,EIRE",
         "5,A,apple,1,2011-01-01 10:04:00,-1.00,,EIRE",
+        "6,\"A,apple,1,2011-01-01 10:05:00,1.00,,EIRE",
+        "7,A,apple,1000000,2011-01-01 10:06:00,9000000,,EIRE",
+        "7,A,apple,1000000,2011-01-01 10:06:00,9000000,,EIRE",
+        "8,A,apple,1,2011-01-01 10:07:00,1.00,,EIRE",
     ];
     let path = file("broken.csv", rows.join("\n").as_bytes());
     let output = import(&db, &path);
@@ -246,16 +250,18 @@ async fn a_broken_row_is_named_and_the_rest_imported() {
     let said = stderr(&output);
     for expected in [
         "line 3: Quantity is not a whole number",
-        "line 5: has 3 columns instead of 8",
+        "line 5: does not have 8 columns",
         "line 7: a line of an order must have a positive quantity and no negative price",
         "line 9: a line of an order must have a positive quantity and no negative price",
-        "error: 4 of 8 rows could not be imported",
+        "line 10: has a quote that is not closed",
+        "line 12: the sum of invoice 7 is too large",
+        "error: 7 of 12 rows could not be imported",
     ] {
         assert!(said.contains(expected), "{expected} is missing in {said}");
     }
     let stored = "SELECT string_agg(order_number || ':' || items_count || ':' || total_amount, ' '
                       ORDER BY order_number) FROM orders";
-    assert_eq!(db.text(stored).await, "1:1:300 2:2:750 4:1:100");
+    assert_eq!(db.text(stored).await, "1:1:300 2:2:750 4:1:100 8:1:100");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,8 @@ async fn a_key_has_a_budget_of_its_own() {
     let refused = app.get(ORDERS).await.expect(429);
     let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=21).contains(&wait), "{wait}");
+    let said = refused.header("ratelimit").unwrap();
+    assert!(said.starts_with("\"default\";r=0;"), "{said}");
     let other = app.key_of("demo", jebi_domain::Scope::ALL).await;
     app.send(Request::new("GET", ORDERS).key(&other)).await.expect(200);
     app.send(Request::new("GET", "/healthz")).await.expect(200);
@@ -45,4 +47,27 @@ async fn a_revoked_key_is_refused() {
     assert!(!sellers::revoke_key(&app.db.admin().await, id).await.unwrap());
     while app.send(list.clone()).await.status == 200 {}
     app.send(list).await.expect(401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_ends_connections_makes_requests_wait_and_none_fail() {
+    let app = TestApp::new().await;
+    let order = app.order().await;
+    let terminate = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                     WHERE datname = current_database() AND application_name = 'jebi'";
+    let mut statuses = Vec::new();
+    for round in 0..15 {
+        let body = serde_json::json!({ "memo": format!("round {round}") });
+        let requests = async {
+            let reads = futures::future::join_all((0..4).map(|_| app.get(ORDERS)));
+            let writes = futures::future::join_all((0..4).map(|_| app.patch(&order, &body)));
+            let (reads, writes) = futures::join!(reads, writes);
+            [reads, writes].concat()
+        };
+        let (responses, _) = futures::join!(requests, app.db.number(terminate));
+        statuses.extend(responses.iter().map(|response| response.status));
+        assert!(statuses.iter().all(|status| [200, 503].contains(status)), "{statuses:?}");
+    }
+    app.get(ORDERS).await.expect(200);
+    assert!(statuses.contains(&200));
 }

@@ -13,4 +13,5 @@ mod listing;
 mod matrix;
 mod personal;
 mod process;
+mod products;
 mod proxy;

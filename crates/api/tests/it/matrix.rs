@@ -4,26 +4,31 @@
 use jebi_domain::{Scope, Scopes};
 use serde_json::Value;
 
-use crate::app::{TestApp, add_product};
+use crate::app::{ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
 
 /// An operation as the document has it.
-pub(crate) struct Operation {
-    pub(crate) method: String,
-    pub(crate) path: String,
+struct Operation {
+    method: String,
+    path: String,
     /// None where no key is needed.
-    pub(crate) scope: Option<Scope>,
-    pub(crate) example: Option<Value>,
-    pub(crate) headers: Vec<(String, String)>,
+    scope: Option<Scope>,
+    example: Option<Value>,
+    headers: Vec<(String, String)>,
 }
 
 impl Operation {
-    /// A request that is right but for whose it is: ids in the path are `id`.
-    pub(crate) fn request(&self, id: &str) -> Request {
+    /// A request that is right but for whose it is.
+    fn request(&self, ids: &Ids) -> Request {
+        let id = |part| match part {
+            "{order_id}" => &ids.order,
+            "{product_id}" => &ids.product,
+            part => panic!("{part} stands for nothing in the tests' `Ids`"),
+        };
         let path: Vec<&str> = self
             .path
             .split('/')
-            .map(|part| if part.starts_with('{') { id } else { part })
+            .map(|part| if part.starts_with('{') { id(part) } else { part })
             .collect();
         let mut request = Request::new(&self.method, &path.join("/"));
         for (name, value) in &self.headers {
@@ -35,12 +40,30 @@ impl Operation {
         }
     }
 
-    pub(crate) fn has_id(&self) -> bool {
+    fn has_id(&self) -> bool {
         self.path.contains('{')
     }
 }
 
-pub(crate) async fn operations(app: &TestApp) -> Vec<Operation> {
+/// What the ids in a path stand for.
+struct Ids {
+    order: String,
+    product: String,
+}
+
+impl Ids {
+    /// Of things that *demo* has.
+    async fn of(app: &TestApp) -> Self {
+        let id = |path: String| path.rsplit('/').next().unwrap().to_owned();
+        Self { order: id(app.order().await), product: id(app.product("TEA-1").await) }
+    }
+
+    fn all(id: &str) -> Self {
+        Self { order: id.to_owned(), product: id.to_owned() }
+    }
+}
+
+async fn operations(app: &TestApp) -> Vec<Operation> {
     let document = app.send(Request::new("GET", "/api/openapi.json")).await.expect(200).json();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -99,16 +122,21 @@ async fn only_health_needs_no_key() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
     let app = TestApp::new().await;
-    let theirs = app.order().await;
-    let their_id = theirs.rsplit('/').next().unwrap();
-    let tag = app.get(&theirs).await.expect(200).header("etag").unwrap().to_owned();
+    let ids = Ids::of(&app).await;
+    let paths = [format!("{ORDERS}{}", ids.order), format!("{PRODUCTS}{}", ids.product)];
+    let (mut before, mut tags) = (vec![], vec![]);
+    for path in &paths {
+        let whole = app.get(path).await.expect(200);
+        tags.push(whole.header("etag").unwrap().to_owned());
+        before.push(whole.text());
+    }
+    let tags = tags.join(", ");
     let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
     add_product(&app.db, "other", "TEA-1").await;
-    let before = app.get(&theirs).await.text();
 
     for operation in operations(&app).await.iter().filter(|operation| operation.scope.is_some()) {
         let scope = operation.scope.unwrap();
-        let request = operation.request(their_id);
+        let request = operation.request(&ids);
         problem(&app.send(request.clone()).await, 401, operation);
         for wrong in ["jebi_", "nonsense", &"x".repeat(5_000), &app.key.replace("jebi_", "jebj_")] {
             problem(&app.send(request.clone().key(wrong)).await, 401, operation);
@@ -121,35 +149,55 @@ async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
         problem(&app.send(request.clone().key(&weak)).await, 403, operation);
 
         if operation.has_id() {
-            for (name, value) in [("x-none", ""), ("if-match", &*tag), ("if-none-match", &*tag)] {
+            for (name, value) in [("x-none", ""), ("if-match", &*tags), ("if-none-match", &*tags)] {
                 let stolen = request.clone().key(&other).header(name, value);
                 problem(&app.send(stolen).await, 404, operation);
             }
-            for id in ["00000000-0000-7000-8000-000000000000", &their_id.replace('-', "")] {
-                let response = app.send(operation.request(id).key(&other)).await;
-                problem(&response, 404, operation);
-            }
-            let response = app.send(operation.request("no-uuid").key(&other)).await;
+            let unknown = Ids::all("00000000-0000-7000-8000-000000000000");
+            problem(&app.send(operation.request(&unknown).key(&other)).await, 404, operation);
+            let response = app.send(operation.request(&Ids::all("no-uuid")).key(&other)).await;
             problem(&response, 400, operation);
-            assert_eq!(response.fields(), ["order_id"]);
+            assert!(response.fields()[0].ends_with("_id"), "{}", response.text());
         }
     }
-    assert_eq!(app.get(&theirs).await.text(), before, "nothing of it was changed");
+    for (path, before) in paths.iter().zip(before) {
+        assert_eq!(app.get(path).await.text(), before, "nothing of it was changed");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_example_works_again_and_again() {
     let app = TestApp::new().await;
     add_product(&app.db, "demo", "85123A").await;
-    let order = app.order().await;
-    let id = order.rsplit('/').next().unwrap();
+    let ids = Ids::of(&app).await;
     for operation in operations(&app).await {
         for _ in 0..3 {
-            let request = operation.request(id).key(&app.key);
+            let request = operation.request(&ids).key(&app.key);
             let response = app.send(request).await;
             let Operation { method, path, .. } = &operation;
             assert!(response.status < 300, "{method} {path}: {}", response.text());
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_answer_is_described_and_head_is_answered_like_get() {
+    let app = TestApp::new().await;
+    let document = app.send(Request::new("GET", "/api/openapi.json")).await.json();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let described =
+                    response["description"].as_str().is_some_and(|text| !text.is_empty());
+                assert!(described, "{method} {path} {status}");
+            }
+        }
+    }
+    for path in [ORDERS, PRODUCTS, "/healthz", "/readyz"] {
+        let head = app.send(Request::new("HEAD", path).key(&app.key)).await.expect(200);
+        assert!(head.body.is_empty(), "{path}");
+        let length: usize = head.header("content-length").unwrap().parse().unwrap();
+        assert_eq!(length, app.get(path).await.body.len(), "{path}");
     }
 }
 
@@ -160,6 +208,6 @@ async fn an_operators_key_has_no_orders() {
     app.db
         .run("UPDATE api_keys SET seller_id = NULL WHERE 'performance:admin' = ANY(scopes)")
         .await;
-    let list = Request::new("GET", crate::app::ORDERS).key(&key);
+    let list = Request::new("GET", ORDERS).key(&key);
     app.send(list).await.expect(403);
 }

@@ -1,4 +1,4 @@
-//! A TCP proxy before PostgreSQL that can hold back the answer to a COMMIT: the moment between a
+//! A TCP proxy before PostgreSQL that can hold back the answer to the COMMIT of an order: the moment between a
 //! transaction that is done and a client that knows it.
 
 use std::sync::Arc;
@@ -34,8 +34,22 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(&server).await else { continue };
                 let (mut from_client, mut to_client) = client.into_split();
                 let (mut from_server, mut to_server) = server.into_split();
-                tokio::spawn(async move {
-                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
+                // Housekeeping commits as well; what is waited for is an order's commit.
+                let stores_order = Arc::new(AtomicBool::new(false));
+                tokio::spawn({
+                    let stores_order = Arc::clone(&stores_order);
+                    async move {
+                        let mut chunk = vec![0; 64 << 10];
+                        while let Ok(length @ 1..) = from_client.read(&mut chunk).await {
+                            let sent = &chunk[..length];
+                            if contains(sent, b"INSERT INTO orders") {
+                                stores_order.store(true, SeqCst);
+                            }
+                            if to_server.write_all(sent).await.is_err() {
+                                return;
+                            }
+                        }
+                    }
                 });
                 let (holds, held) = (Arc::clone(&holds), Arc::clone(&held));
                 tokio::spawn(async move {
@@ -43,8 +57,8 @@ impl Proxy {
                     while let Ok(length @ 1..) = from_server.read(&mut chunk).await {
                         let sent = &chunk[..length];
                         // CommandComplete: 'C', its length, the tag.
-                        let is_commit = sent.windows(12).any(|w| w == b"C\0\0\0\x0bCOMMIT\0");
-                        if is_commit && holds.load(SeqCst) {
+                        let is_commit = contains(sent, b"C\0\0\0\x0bCOMMIT\0");
+                        if is_commit && stores_order.load(SeqCst) && holds.load(SeqCst) {
                             held.notify_one();
                             return std::future::pending().await;
                         }
@@ -58,7 +72,7 @@ impl Proxy {
         proxy
     }
 
-    /// From now on no answer to a COMMIT gets through.
+    /// From now on no answer to the COMMIT of an order gets through.
     pub(crate) fn hold_commits(&self) {
         self.holds.store(true, SeqCst);
     }
@@ -67,4 +81,8 @@ impl Proxy {
     pub(crate) async fn held(&self) {
         self.held.notified().await;
     }
+}
+
+fn contains(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
 }

@@ -1,10 +1,8 @@
-use chrono::{DateTime, Utc};
+use diesel::OptionalExtension as _;
 use diesel::sql_types::Text;
-use diesel::{OptionalExtension as _, QueryResult};
-use diesel_async::AsyncPgConnection;
 
 use jebi_domain::{
-    AccountId, EventId, Forbidden, NewOrder, OrderId, OrderStatus, ProductId, SellerId, SellerKeys,
+    AccountId, Forbidden, NewOrder, OrderId, OrderStatus, ProductId, SellerId, SellerKeys,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -12,18 +10,8 @@ use uuid::Uuid;
 use super::row::{OrderLine, UuidSql};
 use super::whole::{HistoryEntry, Lock, Order, read};
 use crate::random::random;
+use crate::trail::{Author, audit, event, send};
 use crate::{Bind, Error, Statement, Transaction};
-
-/// Who makes a change, and when: it goes into the history, the audit log and the event.
-#[derive(Debug, Clone)]
-pub struct Author {
-    /// `key:<id>` for a client of the API.
-    pub actor: String,
-    /// The request that brought it.
-    pub request_id: Option<String>,
-    /// Now, in whole microseconds, as PostgreSQL keeps them.
-    pub at: DateTime<Utc>,
-}
 
 /// A product that a new order asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,8 +91,8 @@ pub async fn create(
             insert,
             lines,
             insert_history(seller, new.id, &entry),
-            insert_event(seller, "orders:created", new.id, &entry),
-            insert_audit(seller, "orders.create", new.id, author, changes),
+            happened(seller, "orders:created", new.id, &entry),
+            audit(seller, "orders.create", new.id.as_uuid(), author, changes),
         ],
     )
     .await
@@ -229,20 +217,14 @@ pub async fn update(
             update_order(seller, &order, before),
             // Fails on its foreign key or its primary key where the version was not `before`.
             insert_history(seller, order.id, &entry),
-            insert_event(seller, "orders:updated", order.id, &entry),
-            insert_audit(seller, "orders.update", order.id, author, changes),
+            happened(seller, "orders:updated", order.id, &entry),
+            audit(seller, "orders.update", order.id.as_uuid(), author, changes),
         ],
     )
     .await
     .map_err(Error::of("change an order"))?;
     order.history.push(entry);
     Ok(order)
-}
-
-/// Sends statements one behind the other without waiting in between.
-async fn send(connection: &AsyncPgConnection, statements: Vec<Statement>) -> QueryResult<()> {
-    let run = statements.into_iter().map(|statement| statement.run(connection));
-    futures::future::try_join_all(run).await.map(|_| ())
 }
 
 fn insert_order(keys: &SellerKeys, new: &NewOrder, author: &Author) -> Statement {
@@ -332,43 +314,9 @@ fn insert_history(seller: SellerId, order: OrderId, entry: &HistoryEntry) -> Sta
     )
 }
 
-fn insert_event(seller: SellerId, event: &str, order: OrderId, entry: &HistoryEntry) -> Statement {
-    Statement::new(
-        "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload, occurred_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        vec![
-            Bind::from(EventId::new(entry.at, random())),
-            Bind::from(seller),
-            Bind::from(event),
-            Bind::from(order),
-            Bind::from(entry.version),
-            Bind::from(json!({ "order_id": order, "status": entry.status })),
-            Bind::from(entry.at),
-        ],
-    )
-}
-
-fn insert_audit(
-    seller: SellerId,
-    action: &str,
-    order: OrderId,
-    author: &Author,
-    changes: serde_json::Value,
-) -> Statement {
-    Statement::new(
-        "INSERT INTO audit_log (id, seller_id, actor, action, subject_id, request_id, changes, at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        vec![
-            Bind::from(EventId::new(author.at, random())),
-            Bind::from(seller),
-            Bind::from(author.actor.as_str()),
-            Bind::from(action),
-            Bind::from(order),
-            Bind::from(author.request_id.clone()),
-            Bind::from(changes),
-            Bind::from(author.at),
-        ],
-    )
+fn happened(seller: SellerId, name: &str, order: OrderId, entry: &HistoryEntry) -> Statement {
+    let payload = json!({ "order_id": order, "status": entry.status });
+    event(seller, name, order.as_uuid(), entry.version, payload, entry.at)
 }
 
 /// Orders have far fewer lines than an `i32` counts.

@@ -2,9 +2,8 @@
 
 use chrono::{DateTime, Duration, Utc};
 use jebi_db_optimizer::bulk::{Batch, LoadedOrder, Loader};
-use jebi_db_optimizer::orders::Author;
-use jebi_db_optimizer::random;
 use jebi_db_optimizer::testing::TestDatabase;
+use jebi_db_optimizer::{Author, random};
 use jebi_domain::{
     AccountId, Amounts, Currency, Customer, Money, NewOrder, NewOrderLine, OrderId, OrderStatus,
     Platform, ProductId, Quantity, SellerKeys,

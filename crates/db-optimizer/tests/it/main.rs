@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bulk;
+mod catalogue;
 mod fixture;
 mod pages;
 mod plans;

@@ -1,0 +1,153 @@
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse, get};
+use jebi_db_optimizer::products::{self, Extras};
+use jebi_domain::{
+    At, Money, Page, PageSize, PriceRange, ProductFilter, Search, StockLevel, Text, TotalIs,
+    Wholesaler,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::whole::{ProductBody, statuses};
+use crate::auth::{ProductsRead, Seller};
+use crate::etag::Tag;
+use crate::openapi::{one_of, word_parameter};
+use crate::params::{Params, count};
+use crate::problem::{Fault, Problem, ProblemBody};
+use crate::respond::{answer, encode};
+use crate::state::State;
+
+/// A page of products.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProductPage)]
+struct PageBody {
+    items: Vec<ProductBody>,
+    /// The products that match, on all pages.
+    total: u64,
+    /// `exact`, `capped` (at least this many) or `estimated`.
+    #[schema(schema_with = trust)]
+    total_is: TotalIs,
+    /// `null` on a page by cursor, which has no number.
+    page: Option<u64>,
+    page_size: u16,
+    pages: u64,
+    /// Gives the next page; `null` on the last.
+    next_cursor: Option<String>,
+}
+
+fn trust() -> utoipa::openapi::Schema {
+    one_of(TotalIs::ALL.iter().map(|total_is| total_is.as_str()))
+}
+
+word_parameter!(StatusWord, statuses());
+word_parameter!(WholesalerWord, one_of(Wholesaler::ALL.iter().map(|known| known.as_str())));
+
+/// What a list was asked for.
+struct Wanted {
+    filter: ProductFilter,
+    at: At,
+    size: PageSize,
+    extras: Extras,
+}
+
+const DEFAULT_SIZE: PageSize = PageSize::new(20).expect("20 is between 1 and 100");
+
+impl Wanted {
+    fn read(query: &str, state: &State, seller: &Seller<ProductsRead>) -> Result<Self, Problem> {
+        let mut params = Params::of(query);
+        let size = params.take_page_size(DEFAULT_SIZE);
+        let status = params.take("status", |text| text.parse().map_err(Fault::unreadable));
+        let wholesaler = params.take("wholesaler", |text| text.parse().map_err(Fault::unreadable));
+        let brand = params.take("brand", |text| {
+            Text::<100>::new(text).map(Text::into_string).map_err(Fault::unacceptable)
+        });
+        let search = params.take("search", |text| Search::new(text).map_err(Fault::unacceptable));
+        let (min, max) = (params.take("min_price", price), params.take("max_price", price));
+        let price = PriceRange::new(min, max).unwrap_or_else(|| {
+            params.faults.add("min_price", Fault::unacceptable("must not be above max_price"));
+            PriceRange::default()
+        });
+        let stock = match (params.take_flag("low_stock"), params.take_flag("out_of_stock")) {
+            (true, true) => {
+                let both = "does not go with out_of_stock; a product is one or the other";
+                params.faults.add("low_stock", Fault::unacceptable(both));
+                None
+            }
+            (true, false) => Some(StockLevel::Low),
+            (false, true) => Some(StockLevel::Out),
+            (false, false) => None,
+        };
+        let extras = Extras {
+            variants: params.take_flag("include_variants"),
+            listings: params.take_flag("include_listings"),
+        };
+        let filter = ProductFilter { status, brand, wholesaler, price, stock, search };
+        let at = params.take_place(&state.cursors, seller.keys.seller(), &filter.canonical(), size);
+        params.finish()?;
+        Ok(Self { filter, at, size, extras })
+    }
+}
+
+fn price(text: &str) -> Result<i64, Fault> {
+    let amount = i64::try_from(count(text)?).ok().filter(|amount| *amount <= Money::MAX);
+    amount.ok_or_else(|| Fault::unacceptable(format!("must be between 0 and {}", Money::MAX)))
+}
+
+/// A page of products, newest first.
+///
+/// Statements: 1; with a price or a stock level 2; with a search 2 or 3; and 1 more for variants and for
+/// listings, whatever the page's length.
+#[utoipa::path(
+    path = "/products-optimized/",
+    tag = "products",
+    security(("api_key" = ["products:read"])),
+    params(
+        ("page" = Option<u64>, Query, description = "The number of the page, from 1; not with `cursor`", minimum = 1, example = 1),
+        ("page_size" = Option<u64>, Query, description = "Products on a page; 20 where absent", minimum = 1, maximum = 100),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of a page with the same filter"),
+        ("search" = Option<String>, Query, description = "In name, code and brand; 1 to 100 characters. `%` and `_` are letters", min_length = 1, max_length = 100),
+        ("status" = Option<StatusWord>, Query, description = "Products of this status only"),
+        ("brand" = Option<String>, Query, description = "Products of this brand only", min_length = 1, max_length = 100),
+        ("wholesaler" = Option<WholesalerWord>, Query, description = "Products from this wholesaler only"),
+        ("min_price" = Option<i64>, Query, description = "Of this price or more, in minor units", minimum = 0),
+        ("max_price" = Option<i64>, Query, description = "Of this price or less, in minor units", minimum = 0),
+        ("low_stock" = Option<bool>, Query, description = "Products of which 1 to 10 are left only"),
+        ("out_of_stock" = Option<bool>, Query, description = "Products of which none is left only"),
+        ("include_variants" = Option<bool>, Query, description = "With their variants"),
+        ("include_listings" = Option<bool>, Query, description = "With where they are offered"),
+        ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),
+    ),
+    responses(
+        (status = 200, description = "The page", body = PageBody),
+        (status = 304, description = "Not changed"),
+        (status = "4XX", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
+        (status = "5XX", description = "Failed", body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[get("/products-optimized")]
+pub(crate) async fn list(
+    seller: Seller<ProductsRead>,
+    state: Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let Wanted { filter, at, size, extras } =
+        Wanted::read(request.query_string(), &state, &seller)?;
+    let owner = seller.keys.seller();
+    let page = products::page(&state.db, owner, &filter, at, size, extras).await?;
+    let Page { items, total, total_is, next } = page;
+    let body = PageBody {
+        items: items.into_iter().map(ProductBody::from).collect(),
+        total,
+        total_is,
+        page: match at {
+            At::Page(page) => Some(page.number()),
+            At::After(_) => None,
+        },
+        page_size: size.items(),
+        pages: size.pages(total),
+        next_cursor: next.map(|next| state.cursors.write(owner, &filter.canonical(), next)),
+    };
+    let bytes = encode(&body)?;
+    let tag = Tag::of(owner, &bytes);
+    Ok(answer(&request, &tag, bytes))
+}

@@ -1,0 +1,191 @@
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::platform::Wholesaler;
+use crate::text::{BadText, Text};
+use crate::word::words;
+
+words! {
+    /// What the seller decided about a product.
+    pub enum ProductStatus ("status") {
+        /// Being prepared.
+        Draft = "draft",
+        /// For sale.
+        Active = "active",
+        /// Not for sale for a while.
+        Paused = "paused",
+        /// Not for sale any more.
+        Discontinued = "discontinued",
+    }
+}
+
+/// Which products a list shows, by how many there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockLevel {
+    /// 1 to [`StockLevel::LOW`].
+    Low,
+    /// None, or fewer.
+    Out,
+}
+
+impl StockLevel {
+    /// The largest stock that is low.
+    pub const LOW: i64 = 10;
+}
+
+/// Prices in minor units, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PriceRange {
+    min: Option<i64>,
+    max: Option<i64>,
+}
+
+impl PriceRange {
+    /// `None` where the range ends before it begins.
+    #[must_use]
+    pub fn new(min: Option<i64>, max: Option<i64>) -> Option<Self> {
+        let is_backwards = min.zip(max).is_some_and(|(min, max)| min > max);
+        (!is_backwards).then_some(Self { min, max })
+    }
+
+    /// The lowest price inside.
+    #[must_use]
+    pub const fn min(self) -> Option<i64> {
+        self.min
+    }
+
+    /// The highest price inside.
+    #[must_use]
+    pub const fn max(self) -> Option<i64> {
+        self.max
+    }
+}
+
+/// What somebody looks for: 1 to 100 characters, with Hangul composed (NFC), as one block is typed on some
+/// systems as two or three characters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search(String);
+
+impl Search {
+    /// Reads what was typed, without the blanks around it.
+    ///
+    /// # Errors
+    /// [`BadText`] for nothing, for too much, and for NUL.
+    pub fn new(typed: &str) -> Result<Self, BadText> {
+        let composed: String = typed.nfc().collect();
+        Text::<100>::new(&composed).map(|text| Self(text.into_string()))
+    }
+
+    /// The characters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is a single character: too little to look up by pairs.
+    #[must_use]
+    pub fn is_one_character(&self) -> bool {
+        self.0.chars().nth(1).is_none()
+    }
+}
+
+/// Which products a list shows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProductFilter {
+    /// Of this status only.
+    pub status: Option<ProductStatus>,
+    /// Of this brand only.
+    pub brand: Option<String>,
+    /// From this wholesaler only.
+    pub wholesaler: Option<Wholesaler>,
+    /// Of this price only.
+    pub price: PriceRange,
+    /// With so many left only.
+    pub stock: Option<StockLevel>,
+    /// With this in its name, code or brand.
+    pub search: Option<Search>,
+}
+
+impl ProductFilter {
+    /// The same text for the same filter: what a cursor is bound to.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        format!("products|{self:?}")
+    }
+
+    /// Whether it asks for what changes often and is in no index.
+    #[must_use]
+    pub fn asks_for_offers(&self) -> bool {
+        self.price != PriceRange::default() || self.stock.is_some()
+    }
+}
+
+/// A change of a product's stock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StockChange {
+    /// To so many.
+    To(i64),
+    /// By so many, up or down.
+    By(i64),
+}
+
+impl StockChange {
+    /// The most units of one product, and of one change.
+    pub const MAX: i64 = 1_000_000_000;
+
+    /// The stock after the change.
+    ///
+    /// # Errors
+    /// In words, where the stock is not tracked yet and cannot be changed by a difference, where it would be
+    /// beyond ±[`StockChange::MAX`], and where it would fall below 0 although `may_be_negative` is not set.
+    pub fn of(self, stock: Option<i64>, may_be_negative: bool) -> Result<i64, &'static str> {
+        let next = match (self, stock) {
+            (Self::To(units), _) => units,
+            (Self::By(units), Some(stock)) => {
+                stock.checked_add(units).ok_or("leads to more units than are counted")?
+            }
+            (Self::By(_), None) => return Err("needs a stock to change; set one first"),
+        };
+        if !(-Self::MAX..=Self::MAX).contains(&next) {
+            Err("leads to more units than are counted")
+        } else if next < 0 && !may_be_negative {
+            Err("leads to a stock below 0; set allow_negative where that is meant")
+        } else {
+            Ok(next)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn decomposed_hangul_is_the_same_search() {
+        let decomposed = "\u{110b}\u{1175}\u{110b}\u{1165}\u{1111}\u{1169}\u{11ab}";
+        assert_eq!(Search::new(decomposed).unwrap().as_str(), "이어폰");
+        assert!(Search::new("\u{1112}\u{1161}\u{11ab}").unwrap().is_one_character());
+        assert_eq!(Search::new(" "), Err(BadText::Empty));
+        assert_eq!(Search::new(&"가".repeat(101)), Err(BadText::TooLong(100)));
+    }
+
+    #[test]
+    fn a_stock_falls_below_nothing_only_on_demand() {
+        assert_eq!(StockChange::By(-3).of(Some(3), false), Ok(0));
+        assert!(StockChange::By(-4).of(Some(3), false).is_err());
+        assert_eq!(StockChange::By(-4).of(Some(3), true), Ok(-1));
+        assert!(StockChange::By(1).of(None, true).is_err());
+        assert_eq!(StockChange::To(5).of(None, false), Ok(5));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_overflows(stock: i64, units: i64, negative: bool) {
+            for change in [StockChange::By(units), StockChange::To(units)] {
+                if let Ok(next) = change.of(Some(stock), negative) {
+                    prop_assert!(next.abs() <= StockChange::MAX && (negative || next >= 0));
+                }
+            }
+        }
+    }
+}
