@@ -248,12 +248,13 @@ impl Loader {
     /// [`Error::Copy`].
     pub async fn copy_again(&mut self, seller: SellerId) -> Result<Duration, Error> {
         const CHUNK_BYTES: usize = 64 << 10;
-        const TABLES: [&str; 8] = [
+        const TABLES: [&str; 9] = [
             "products",
             "product_offers",
             "orders",
             "order_items",
             "order_history",
+            "order_search",
             "price_history",
             "claims",
             "claim_items",
@@ -308,6 +309,7 @@ impl Loader {
         if !orders.is_empty() {
             load.orders(&orders).await?;
             load.lines(&orders).await?;
+            load.tokens(&orders).await?;
             load.history(&orders).await?;
             load.prices(&orders).await?;
             load.event(orders.len()).await?;
@@ -420,6 +422,23 @@ impl Load<'_> {
                     &line.price.amount(),
                 ])
                 .await?;
+            }
+        }
+        copy.finish().await
+    }
+
+    async fn tokens(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
+        const COLUMNS: &[(&str, Type)] = &[
+            ("seller_id", Type::UUID),
+            ("token", Type::INT8),
+            ("created_at", Type::TIMESTAMPTZ),
+            ("order_id", Type::UUID),
+        ];
+        let mut copy = Copy::start(self.transaction, "order_search", COLUMNS).await?;
+        for LoadedOrder { order, .. } in orders {
+            for token in self.keys.search_tokens_of(&order.order_number, &order.customer) {
+                let id = order.id.as_uuid();
+                copy.row(&[&self.seller(), &token, &order.created_at, &id]).await?;
             }
         }
         copy.finish().await

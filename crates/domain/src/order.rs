@@ -5,6 +5,7 @@ use crate::page::Bounds;
 use crate::personal::Customer;
 use crate::platform::Platform;
 use crate::quantity::Quantity;
+use crate::search::Search;
 use crate::word::words;
 use crate::{AccountId, OrderId, ProductId};
 
@@ -99,6 +100,9 @@ pub struct OrderFilter {
     pub platform: Option<Platform>,
     /// Placed by the buyer in this range.
     pub created: Bounds,
+    /// Of this number, or with a number that begins so; of a buyer of this name or telephone, or with a
+    /// telephone that ends in these four digits.
+    pub search: Option<Search>,
 }
 
 impl OrderFilter {
@@ -107,11 +111,12 @@ impl OrderFilter {
     pub fn canonical(&self) -> String {
         let instant = |at: Option<DateTime<Utc>>| at.map(|at| at.timestamp_micros());
         format!(
-            "orders|{:?}|{:?}|{:?}|{:?}",
+            "orders|{:?}|{:?}|{:?}|{:?}|{:?}",
             self.status.map(OrderStatus::as_str),
             self.platform.map(Platform::as_str),
             instant(self.created.from()),
             instant(self.created.to()),
+            self.search.as_ref().map(Search::as_str),
         )
     }
 }

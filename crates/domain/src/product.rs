@@ -1,7 +1,5 @@
-use unicode_normalization::UnicodeNormalization as _;
-
 use crate::platform::Wholesaler;
-use crate::text::{BadText, Text};
+use crate::search::Search;
 use crate::word::words;
 
 words! {
@@ -57,34 +55,6 @@ impl PriceRange {
     #[must_use]
     pub const fn max(self) -> Option<i64> {
         self.max
-    }
-}
-
-/// What somebody looks for: 1 to 100 characters, with Hangul composed (NFC), as one block is typed on some
-/// systems as two or three characters.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search(String);
-
-impl Search {
-    /// Reads what was typed, without the blanks around it.
-    ///
-    /// # Errors
-    /// [`BadText`] for nothing, for too much, and for NUL.
-    pub fn new(typed: &str) -> Result<Self, BadText> {
-        let composed: String = typed.nfc().collect();
-        Text::<100>::new(&composed).map(|text| Self(text.into_string()))
-    }
-
-    /// The characters.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it is a single character: too little to look up by pairs.
-    #[must_use]
-    pub fn is_one_character(&self) -> bool {
-        self.0.chars().nth(1).is_none()
     }
 }
 
@@ -159,15 +129,6 @@ impl StockChange {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn decomposed_hangul_is_the_same_search() {
-        let decomposed = "\u{110b}\u{1175}\u{110b}\u{1165}\u{1111}\u{1169}\u{11ab}";
-        assert_eq!(Search::new(decomposed).unwrap().as_str(), "이어폰");
-        assert!(Search::new("\u{1112}\u{1161}\u{11ab}").unwrap().is_one_character());
-        assert_eq!(Search::new(" "), Err(BadText::Empty));
-        assert_eq!(Search::new(&"가".repeat(101)), Err(BadText::TooLong(100)));
-    }
 
     #[test]
     fn a_stock_falls_below_nothing_only_on_demand() {

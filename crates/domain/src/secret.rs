@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::SellerId;
 use crate::cursor::CursorKey;
 use crate::personal::Customer;
+use crate::search::{Search, SearchKey};
 
 /// `JEBI_MASTER_KEY`: 256 bits from which every other key is derived (HKDF-SHA256, RFC 5869).
 pub struct MasterKey {
@@ -58,8 +59,10 @@ impl MasterKey {
         let hashing = expand(&self.root, &[b"fingerprint", id.as_bytes(), salt]);
         let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, &sealing)
             .expect("ChaCha20-Poly1305 takes 32 bytes");
+        let searching = expand(&self.root, &[b"search", id.as_bytes(), salt]);
         SellerKeys {
             seller,
+            searching: SearchKey::new(&searching),
             master_id: self.id,
             sealing: aead::LessSafeKey::new(key),
             hashing: hmac::Key::new(hmac::HMAC_SHA256, &hashing),
@@ -87,6 +90,7 @@ pub struct SellerKeys {
     master_id: [u8; 4],
     sealing: aead::LessSafeKey,
     hashing: hmac::Key,
+    searching: SearchKey,
 }
 
 /// A sealed value that does not belong where it was found, or that was sealed under another key.
@@ -167,6 +171,18 @@ impl SellerKeys {
     #[must_use]
     pub const fn seller(&self) -> SellerId {
         self.seller
+    }
+
+    /// What an order is found by: the hashes of its number and of its buyer's name and telephone.
+    #[must_use]
+    pub fn search_tokens_of(&self, order_number: &str, customer: &Customer) -> Vec<i64> {
+        self.searching.of_order(order_number, customer)
+    }
+
+    /// The hashes of what somebody may have meant by what they typed.
+    #[must_use]
+    pub fn search_tokens_for(&self, search: &Search) -> Vec<i64> {
+        self.searching.of_search(search)
     }
 
     /// A keyed hash: equal for equal bytes of this seller, and no help to anybody who guesses.

@@ -3,7 +3,8 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::orders::{self, OrderSummary};
 use jebi_domain::{
-    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageSize, Platform, Sight, TotalIs,
+    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageSize, Platform, Search, Sight,
+    TotalIs,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -107,7 +108,8 @@ impl Wanted {
             params.faults.add("date_from", Fault::unacceptable("must not be after date_to"));
             Bounds::default()
         });
-        let filter = OrderFilter { status, platform, created };
+        let search = params.take("search", |text| Search::new(text).map_err(Fault::unacceptable));
+        let filter = OrderFilter { status, platform, created, search };
         let at = params.take_place(&state.cursors, seller.keys.seller(), &filter.canonical(), size);
         params.finish()?;
         Ok(Self { filter, at, size })
@@ -137,6 +139,7 @@ fn instant(text: &str) -> Result<DateTime<Utc>, Fault> {
         ("platform" = Option<PlatformWord>, Query, description = "Orders from this platform only"),
         ("date_from" = Option<DateTime<Utc>>, Query, description = "Ordered at this time or later"),
         ("date_to" = Option<DateTime<Utc>>, Query, description = "Ordered before this time"),
+        ("search" = Option<String>, Query, description = "An order number or its beginning; a buyer's whole name or telephone, or its last four digits", min_length = 1, max_length = 100),
         ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),
     ),
     responses(

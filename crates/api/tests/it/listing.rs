@@ -58,3 +58,62 @@ async fn what_is_created_is_what_is_read() {
     app.post("k-2", &numbered).await.expect(201);
     app.post("k-3", &numbered).await.expect(409);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_found_by_number_name_and_telephone() {
+    let app = TestApp::new().await;
+    for (number, name, phone) in [
+        ("A-100", "홍길동", "010-1234-5678"),
+        ("A-101", "홍길동", "010-9999-0000"),
+        ("B-200", "Kim Minji", "+82 10 1111 5678"),
+        ("100%", "A-100", "02-123-4567"),
+    ] {
+        let mut body = crate::app::order_body();
+        body["order_number"] = json!(number);
+        body["customer"] = json!({ "name": name, "phone": phone });
+        app.post(&format!("k-{number}"), &body).await.expect(201);
+    }
+    for path in ["A-100", "A-101"] {
+        let found = app.get(&format!("{ORDERS}?search={path}")).await.json();
+        let id = found["items"][0]["id"].as_str().unwrap().to_owned();
+        let status = json!({ "status": if path == "A-101" { "confirmed" } else { "pending" } });
+        app.patch(&format!("{ORDERS}{id}"), &status).await.expect(200);
+    }
+    let numbers = async |query: &str| {
+        let page = app.get(&format!("{ORDERS}?search={query}")).await.expect(200).json();
+        let items = page["items"].as_array().unwrap().clone();
+        assert_eq!(page["total"], items.len());
+        let numbers: Vec<String> =
+            items.iter().map(|order| order["order_number"].as_str().unwrap().to_owned()).collect();
+        numbers.join(" ")
+    };
+    // Newest first; a name may be somebody else's number.
+    assert_eq!(numbers("A-100").await, "100% A-100");
+    assert_eq!(numbers("A-").await, "A-101 A-100");
+    assert_eq!(numbers("A").await, "", "one character is no beginning of a number");
+    assert_eq!(numbers("%ED%99%8D%EA%B8%B8%EB%8F%99").await, "A-101 A-100");
+    assert_eq!(numbers("%ED%99%8D").await, "", "a name is found whole or not at all");
+    assert_eq!(numbers("kim+minji").await, "B-200");
+    assert_eq!(numbers("5678").await, "B-200 A-100");
+    assert_eq!(numbers("01011115678").await, "B-200");
+    assert_eq!(numbers("100%25").await, "100%");
+    assert_eq!(numbers("10%25").await, "");
+    let confirmed = numbers("%ED%99%8D%EA%B8%B8%EB%8F%99&status=confirmed").await;
+    assert_eq!(confirmed, "A-101");
+    for bad in ["", "+", "a%00b", &"x".repeat(101)] {
+        let response = app.get(&format!("{ORDERS}?search={bad}")).await;
+        assert!([400, 422].contains(&response.status), "{bad}");
+        assert_eq!(response.fields(), ["search"]);
+    }
+    // Page by page.
+    let first = app.get(&format!("{ORDERS}?search=A-&page_size=1")).await.json();
+    let cursor = first["next_cursor"].as_str().unwrap();
+    let second = app.get(&format!("{ORDERS}?search=A-&page_size=1&cursor={cursor}")).await.json();
+    assert_eq!(second["items"][0]["order_number"], "A-100");
+    assert_eq!(second["next_cursor"], json!(null));
+    let numbered = app.get(&format!("{ORDERS}?search=A-&page_size=1&page=2")).await.json();
+    assert_eq!(numbered["items"], second["items"]);
+    let other = app.key_of("other", jebi_domain::Scope::ALL).await;
+    let theirs = crate::http::Request::new("GET", &format!("{ORDERS}?search=A-100")).key(&other);
+    assert_eq!(app.send(theirs).await.json()["total"], 0);
+}

@@ -1,14 +1,16 @@
+use std::fmt::Write as _;
+
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz};
 use jebi_domain::{
     At, Currency, Customer, OrderFilter, OrderId, OrderStatus, Page, PageSize, Platform, Position,
-    SellerId, SellerKeys, TotalIs,
+    Search, SellerId, SellerKeys, TotalIs,
 };
 use uuid::Uuid;
 
 use super::row::{LineRow, OrderLine, Reading, UuidSql, lines_by_order, lines_statement};
-use crate::listing::{List, Listed};
+use crate::listing::{List, Listed, limit};
 use crate::statement::Binds;
 use crate::{Error, Pool, Statement};
 
@@ -37,7 +39,8 @@ pub struct OrderSummary {
     pub lines: Vec<OrderLine>,
 }
 
-/// One page of a seller's orders, newest first, with their lines and the exact total. Statements: 2,
+/// One page of a seller's orders, newest first, with their lines and the total: exact, or with a search
+/// counted up to 1,000. Statements: 2,
 /// whatever the page's length and depth; the page and its total come from one snapshot.
 ///
 /// A page by cursor costs the same at any depth. A page by number is found through the totals: the
@@ -55,8 +58,14 @@ pub async fn page(
     let reading = Reading { action: "list orders", keys };
     let failed = Error::of(reading.action);
     let connection = pool.get().await?;
-    let rows: Vec<(i64, Option<SummaryRow>)> =
-        page_statement(keys.seller(), filter, at, size).all(&connection).await.map_err(&failed)?;
+    let statement = match &filter.search {
+        Some(search) => {
+            let tokens = keys.search_tokens_for(search);
+            found_statement(keys.seller(), filter, search, tokens, at, size)
+        }
+        None => page_statement(keys.seller(), filter, at, size),
+    };
+    let rows: Vec<(i64, Option<SummaryRow>)> = statement.all(&connection).await.map_err(&failed)?;
     let total = rows.first().map_or(0, |(total, _)| u64::try_from(*total).unwrap_or(0));
     let mut orders: Vec<SummaryRow> = rows.into_iter().filter_map(|(_, order)| order).collect();
     let shown = usize::from(size.items());
@@ -77,7 +86,9 @@ pub async fn page(
             order.assemble(reading, lines)
         })
         .collect::<Result<_, _>>()?;
-    Ok(Page { items, total, total_is: TotalIs::Exact, next })
+    let is_counted = filter.search.is_none() || total < COUNTED;
+    let total_is = if is_counted { TotalIs::Exact } else { TotalIs::Capped };
+    Ok(Page { items, total, total_is, next })
 }
 
 const ORDERS: Listed = Listed {
@@ -130,7 +141,86 @@ impl SummaryRow {
     }
 }
 
-/// The first statement of [`page`]: the total, and beside it each order of the page and at least one
+/// Matches of a search are counted up to this one.
+const COUNTED: u64 = 1_001;
+
+/// The first statement of [`page`] with a search: the newest orders of each hash by index, and those whose
+/// number begins as typed; counted to [`COUNTED`], and beside it the orders of the page.
+#[must_use]
+pub fn found_statement(
+    seller: SellerId,
+    filter: &OrderFilter,
+    search: &Search,
+    tokens: Vec<i64>,
+    at: At,
+    size: PageSize,
+) -> Statement<(BigInt, Nullable<SummarySql>)> {
+    let mut binds = Binds::default();
+    let (seller, tokens) = (binds.add(seller), binds.add(tokens));
+    let typed = binds.add(search.as_str());
+    let mut only = String::new();
+    if let Some(status) = filter.status {
+        let _ = write!(only, " AND o.status = {}", binds.add(status.as_str()));
+    }
+    if let Some(platform) = filter.platform {
+        let _ = write!(only, " AND o.platform = {}", binds.add(platform.as_str()));
+    }
+    if let Some(from) = filter.created.from() {
+        let _ = write!(only, " AND o.created_at >= {}", binds.add(from));
+    }
+    if let Some(to) = filter.created.to() {
+        let _ = write!(only, " AND o.created_at < {}", binds.add(to));
+    }
+    let (after_token, after_order, offset) = match at {
+        At::After(position) => {
+            let (created_at, id) = (binds.add(position.created_at), binds.add(position.id));
+            (
+                format!(" AND (s.created_at, s.order_id) < ({created_at}, {id})"),
+                format!(" AND (o.created_at, o.id) < ({created_at}, {id})"),
+                String::new(),
+            )
+        }
+        At::Page(page) if page.skip() == 0 => Default::default(),
+        At::Page(page) => {
+            let skip = binds.add(i64::try_from(page.skip()).unwrap_or(i64::MAX));
+            (String::new(), String::new(), format!(" OFFSET {skip}"))
+        }
+    };
+    // A prefix is written as bounds: in C.UTF-8 no index serves LIKE 'x%'.
+    let candidates = |after_token: &str, after_order: &str| {
+        format!(
+            "SELECT hit.id, hit.created_at
+             FROM unnest({tokens}) AS wanted (token) CROSS JOIN LATERAL (
+                 SELECT s.order_id AS id, s.created_at FROM order_search AS s
+                 JOIN orders AS o ON o.id = s.order_id AND o.seller_id = s.seller_id
+                 WHERE s.seller_id = {seller} AND s.token = wanted.token{after_token}{only}
+                 ORDER BY s.created_at DESC, s.order_id DESC LIMIT {COUNTED}
+             ) AS hit
+             UNION
+             SELECT o.id, o.created_at FROM orders AS o
+             WHERE o.seller_id = {seller} AND length({typed}) > 1 AND o.order_number >= {typed}
+               AND o.order_number < {typed} || chr(1114111){after_order}{only}"
+        )
+    };
+    let (all, wanted) = (candidates("", ""), candidates(&after_token, &after_order));
+    let limit = limit(size);
+    let text = format!(
+        "WITH total AS (
+             SELECT count(*) AS orders FROM (SELECT FROM ({all}) AS found LIMIT {COUNTED}) AS counted
+         ), page AS (
+             SELECT id, created_at FROM ({wanted}) AS found
+             ORDER BY created_at DESC, id DESC{offset} LIMIT {limit}
+         )
+         SELECT total.orders, {COLUMNS}
+         FROM total LEFT JOIN (
+             page JOIN orders AS o ON o.id = page.id AND o.seller_id = {seller}
+         ) ON true
+         ORDER BY o.created_at DESC, o.id DESC"
+    );
+    Statement::with(text, binds)
+}
+
+/// The first statement of [`page`] without a search: the total, and beside it each order of the page and at least one
 /// more where there is a next page.
 #[must_use]
 pub fn page_statement(

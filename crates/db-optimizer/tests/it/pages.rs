@@ -48,9 +48,9 @@ fn filters() -> Vec<OrderFilter> {
         day("2020-01-01T00:00:00Z", "2020-02-01T00:00:00Z"),
     ] {
         filters.push(OrderFilter { created, ..OrderFilter::default() });
-        filters.push(OrderFilter { status, created, platform: None });
-        filters.push(OrderFilter { platform, created, status: None });
-        filters.push(OrderFilter { status, platform, created });
+        filters.push(OrderFilter { status, created, ..OrderFilter::default() });
+        filters.push(OrderFilter { platform, created, ..OrderFilter::default() });
+        filters.push(OrderFilter { status, platform, created, search: None });
     }
     filters
 }

@@ -120,7 +120,7 @@ async fn a_total_reads_few_pages_at_any_filter() {
     for status in [None, Some(OrderStatus::Delivered), Some(OrderStatus::Failed)] {
         for platform in [None, Some(Platform::Naver)] {
             for created in [Bounds::default(), created] {
-                let filter = OrderFilter { status, platform, created };
+                let filter = OrderFilter { status, platform, created, search: None };
                 let plan = guard.plan(&filter, page(1), 1).await;
                 // Eleven rows, each on a page of its own, are the page's; the rest is the total's. With
                 // both status and platform the two days at the edges are counted row by row.

@@ -13,7 +13,7 @@ async fn create(db: &TestDatabase, keys: &SellerKeys, number: &str) -> Result<Or
     let new = order(account, number, OrderStatus::Pending, Platform::Direct, at, 3);
     let by = author();
     let created = orders::create(&transaction, keys, new, &by);
-    let created = assert_statements(&db.pool, 5, created).await?;
+    let created = assert_statements(&db.pool, 6, created).await?;
     transaction.commit().await?;
     Ok(created)
 }

@@ -1,0 +1,2 @@
+DROP INDEX orders_by_number;
+DROP TABLE order_search;
