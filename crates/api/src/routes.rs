@@ -20,6 +20,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .wrap(from_fn(auth::authenticate))
             .service(orders::list)
             .service(orders::create)
+            .service(orders::performance)
             .service(orders::find)
             .service(orders::update)
             .service(products::list)

@@ -4,6 +4,7 @@
 //! public function says how many statements it takes, and a test counts them.
 
 mod admin;
+pub mod analytics;
 pub mod bulk;
 mod error;
 pub mod housekeeping;

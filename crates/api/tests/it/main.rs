@@ -1,6 +1,7 @@
 //! The service over HTTP, on a real PostgreSQL; each test has a database and a server of its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod analytics;
 mod app;
 mod documents;
 mod etags;
