@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Throw dev's data and keys away and start over
     #[arg(long)]
     fresh: bool,
+    /// So many generated orders beside the real ones, with a product for every ten of them
+    #[arg(long, default_value_t = 0)]
+    orders: u64,
 }
 
 /// # Errors
@@ -27,7 +30,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let place = Place::open(Purpose::Dev)?;
     let lock = place.lock()?;
-    if !options.fresh && is_running(&place)? {
+    if !options.fresh && options.orders == 0 && is_running(&place)? {
         return announce(&place, STOP);
     }
     // Also what a killed watcher left behind.
@@ -36,7 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         place.wipe()?;
     }
     let mut watcher = Watcher::start(&place)?;
-    bring_up(&place, &mut watcher)?;
+    bring_up(&place, &mut watcher, options.orders)?;
     if options.background {
         watcher.detach()?;
         return announce(&place, STOP);
@@ -57,13 +60,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 const STOP: &str = "`cargo xtask stop` stops all of it.";
 
-fn bring_up(place: &Place, watcher: &mut Watcher<'_>) -> Result<()> {
+fn bring_up(place: &Place, watcher: &mut Watcher<'_>, orders: u64) -> Result<()> {
     let mut kept = Kept::load(place)?;
     // First, because a mistake in the code should cost nobody the wait for the rest.
     let built = jebi::build()?;
     let services = services::start(place, &mut kept, watcher)?;
     let mut jebi = Jebi::install(&built, place, &services, &mut kept)?;
     jebi.set_up(&services.database, &mut kept)?;
+    jebi.seed(&services.database, orders)?;
     jebi.serve(place, &mut kept, watcher)?;
     let mut variables = jebi.variables(&kept)?;
     variables.push((OWN_SERVERS.to_owned(), services.own.join(" ")));

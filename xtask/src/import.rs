@@ -30,14 +30,23 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let file = &options.file;
     ensure!(file.is_file(), "there is no file {}", file.display());
-    let settings = match Named::read()?.database {
-        Some(url) => vec![("DATABASE_URL".to_owned(), url)],
-        None => settings_of_dev()?,
-    };
+    let settings = settings()?;
     let mut import = Command::new(jebi::build()?);
     import.arg("import").arg(file).args(["--seller", &options.seller]);
     import.args(&options.arguments).envs(settings);
     Ok(command::exit_code(command::status(&mut import)?))
+}
+
+/// Where the database is: the one that the environment names, else dev's.
+///
+/// # Errors
+///
+/// When none is named and dev does not run.
+pub(crate) fn settings() -> Result<Vec<(String, String)>> {
+    match Named::read()?.database {
+        Some(url) => Ok(vec![("DATABASE_URL".to_owned(), url)]),
+        None => settings_of_dev(),
+    }
 }
 
 fn settings_of_dev() -> Result<Vec<(String, String)>> {

@@ -104,6 +104,23 @@ impl Jebi {
         Ok(())
     }
 
+    /// Generated orders for *demo*. What is there already is not made again.
+    ///
+    /// # Errors
+    ///
+    /// When jebi fails.
+    pub(crate) fn seed(&self, database: &Database, orders: u64) -> Result<()> {
+        if orders == 0 {
+            return Ok(());
+        }
+        let (orders, products) = (orders.to_string(), orders.div_ceil(10).max(1_000).to_string());
+        let seller = ["--seller", DEMO.name];
+        self.run(
+            database,
+            &[&["seed", "--orders", &orders, "--products", &products], &seller[..]].concat(),
+        )
+    }
+
     fn add(&self, seller: &Seller, database: &Database) -> Result<String> {
         let mut command = self.command(database);
         command.args(["seller", "add", seller.name]);

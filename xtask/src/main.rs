@@ -27,6 +27,7 @@ mod postgres;
 mod process;
 mod record;
 mod redis;
+mod seed;
 mod sellers;
 mod service;
 mod services;
@@ -68,6 +69,8 @@ enum Chore {
     Ci,
     /// Import orders from a CSV file (plain or .zst) into dev's database
     Import(import::Options),
+    /// Make products and orders that look like real ones in dev's database
+    Seed(seed::Options),
     /// Check the rules that the compiler cannot: the arrows between crates, migrations, tests
     Tidy,
     /// Write the pages that are made from the code: docs/settings.md
@@ -97,6 +100,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         }
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),
+        Chore::Seed(options) => return seed::run(&options),
         Chore::Tidy => tidy::run()?,
         Chore::Codegen => return codegen::run(),
         Chore::Watch { purpose } => watcher::watch(&Place::open(purpose)?)?,

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use jebi_db_optimizer::Admin;
 
 use crate::settings::{self, Settings, environment};
-use crate::{import, serve};
+use crate::{import, seed, serve};
 
 /// Jebi (제비): orders of Korean marketplaces, for their sellers.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     /// Sellers and their API keys.
     #[command(subcommand)]
     Seller(seller::Command),
+    /// Make products and orders that look like real ones, the same for the same seed.
+    Seed(seed::Options),
     /// Import orders from a CSV file in the format of `data/README.md`, plain or `.zst`.
     ///
     /// What is there already is left as it is: importing twice, or again after a broken import, is safe.
@@ -54,6 +56,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
         Command::Migrate => migrate().await,
         Command::Seller(command) => command.run().await,
+        Command::Seed(options) => {
+            let url = settings::database_url(lookup)?;
+            seed::run(&url, &settings::master_key(lookup)?, options).await
+        }
         Command::Import { file, seller, compare_with_copy } => {
             let into = import::Into {
                 database_url: settings::database_url(lookup)?,

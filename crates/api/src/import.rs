@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jebi_db_optimizer::bulk::{Batch, Loader, Stored};
 use jebi_db_optimizer::{Admin, sellers};
-use jebi_domain::{AccountId, MasterKey, SellerKeys};
+use jebi_domain::{MasterKey, SellerKeys};
 use tokio::sync::{Mutex, mpsc};
 
 use invoice::Invoices;
@@ -55,7 +55,7 @@ pub(crate) async fn run(file: &Path, into: Into, compare_with_copy: bool) -> any
 
     let started = Instant::now();
     let survey = Survey::of(open(file)?)?;
-    let bar = progress(survey.rows);
+    let bar = progress(survey.rows, "rows");
     let products = first.add_products(seller.id, retail::CURRENCY, &survey.products()).await?;
     let (batches, waiting) = mpsc::channel(1);
     let invoices = Invoices::new(account, products, survey.last_rows);
@@ -66,8 +66,8 @@ pub(crate) async fn run(file: &Path, into: Into, compare_with_copy: bool) -> any
     });
     let waiting = Mutex::new(waiting);
     let (one, other) = futures::try_join!(
-        store(&mut first, &keys, account, &waiting),
-        store(&mut second, &keys, account, &waiting),
+        store(&mut first, &keys, &waiting),
+        store(&mut second, &keys, &waiting),
     )?;
     let stored = one + other;
     let (first_prices, report) = reading.await.context("the reader stopped")??;
@@ -111,10 +111,9 @@ fn ratio(bare: Duration, import: Duration) -> f64 {
 }
 
 /// Stores batches until there are no more.
-async fn store(
+pub(crate) async fn store(
     loader: &mut Loader,
     keys: &SellerKeys,
-    account: AccountId,
     waiting: &Mutex<mpsc::Receiver<Batch>>,
 ) -> anyhow::Result<Stored> {
     let mut all = Stored::default();
@@ -122,7 +121,7 @@ async fn store(
         // Held while waiting only: the other connection takes the next one.
         let batch = waiting.lock().await.recv().await;
         let Some(batch) = batch else { return Ok(all) };
-        all = all + loader.store(keys, account, &batch).await?;
+        all = all + loader.store(keys, &batch).await?;
     }
 }
 
@@ -139,11 +138,12 @@ fn open(file: &Path) -> anyhow::Result<Rows> {
     Rows::of(text).with_context(|| format!("{name} is not a CSV file of orders"))
 }
 
-fn progress(rows: u64) -> ProgressBar {
+/// A bar on a terminal, nothing elsewhere.
+pub(crate) fn progress(count: u64, what: &str) -> ProgressBar {
     if !std::io::stderr().is_terminal() {
-        return ProgressBar::with_draw_target(Some(rows), ProgressDrawTarget::hidden());
+        return ProgressBar::with_draw_target(Some(count), ProgressDrawTarget::hidden());
     }
-    let style =
-        ProgressStyle::with_template("{wide_bar} {human_pos} of {human_len} rows, {eta} left");
-    ProgressBar::new(rows).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    let template = format!("{{wide_bar}} {{human_pos}} of {{human_len}} {what}, {{eta}} left");
+    let style = ProgressStyle::with_template(&template);
+    ProgressBar::new(count).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

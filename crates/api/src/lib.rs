@@ -15,6 +15,7 @@ mod products;
 mod request_id;
 mod respond;
 mod routes;
+mod seed;
 pub mod serve;
 pub mod settings;
 mod state;

@@ -10,8 +10,8 @@ use bytes::BytesMut;
 use chrono::{DateTime, Utc};
 use futures::{SinkExt as _, TryStreamExt as _};
 use jebi_domain::{
-    AccountId, ClaimId, ClaimKind, Currency, Customer, EventId, Money, NewOrder, ProductId,
-    SellerId, SellerKeys,
+    AccountId, ClaimId, ClaimKind, Currency, Customer, EventId, Money, NewOrder, Platform,
+    ProductId, ProductStatus, SellerId, SellerKeys, Wholesaler,
 };
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::{ToSql, Type};
@@ -37,9 +37,66 @@ pub struct NewProduct {
     pub created_at: DateTime<Utc>,
 }
 
+/// A product with all that belongs to it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "they are the fields of `products::Product`")]
+pub struct LoadedProduct {
+    pub id: ProductId,
+    pub sku: String,
+    pub name: String,
+    pub brand: Option<String>,
+    pub wholesaler: Wholesaler,
+    pub status: ProductStatus,
+    pub currency: Currency,
+    pub price: i64,
+    pub cost_amount: i64,
+    pub stock: i64,
+    pub wholesale_stock: i64,
+    pub created_at: DateTime<Utc>,
+    pub variants: Vec<LoadedVariant>,
+    pub listings: Vec<LoadedListing>,
+}
+
+/// A product in one colour, one size.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "they are the fields of `products::Variant`")]
+pub struct LoadedVariant {
+    pub sku: String,
+    pub name: String,
+    pub extra_amount: i64,
+    pub stock: i64,
+}
+
+/// A product offered on a platform account.
+#[derive(Debug, Clone)]
+pub struct LoadedListing {
+    /// Of the seller's accounts, this one.
+    pub account: AccountId,
+    /// How the platform calls the product; unique within the account.
+    pub platform_product_id: String,
+}
+
+/// A seller's accounts, one of each kind.
+#[derive(Debug, Clone)]
+pub struct Accounts(Vec<(Platform, AccountId)>);
+
+impl Accounts {
+    /// The account of a platform.
+    ///
+    /// # Panics
+    /// Never: there is one of each kind.
+    #[must_use]
+    pub fn of(&self, platform: Platform) -> AccountId {
+        let found = self.0.iter().find(|(known, _)| *known == platform);
+        found.map(|(_, account)| *account).expect("there is one of each kind")
+    }
+}
+
 /// A claim that is to be stored.
 #[derive(Debug, Clone)]
 pub struct NewClaim {
+    /// With which of the seller's accounts.
+    pub account: AccountId,
     /// How the platform calls it; unique within the account.
     pub platform_claim_id: String,
     /// Why money or goods go back.
@@ -92,9 +149,9 @@ pub struct PriceChange {
 /// Orders and claims that are stored together or not at all.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
-    /// Orders of one account.
+    /// Orders.
     pub orders: Vec<LoadedOrder>,
-    /// Claims of the same account.
+    /// Claims.
     pub claims: Vec<NewClaim>,
 }
 
@@ -192,6 +249,56 @@ impl Loader {
         Ok(rows.into_iter().map(|row| (row.get(0), row.get::<_, Uuid>(1).into())).collect())
     }
 
+    /// The seller's accounts, one of each kind; those that are missing are added. Statements: 1 for each kind.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn accounts(&self, seller: SellerId) -> Result<Accounts, Error> {
+        let find = "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = $2
+                    ORDER BY created_at, id LIMIT 1";
+        let add =
+            "INSERT INTO platform_accounts (id, seller_id, kind, name) VALUES ($1, $2, $3, $3)";
+        let mut accounts = Vec::with_capacity(Platform::ALL.len());
+        for platform in Platform::ALL {
+            let (seller, kind) = (seller.as_uuid(), platform.as_str());
+            let found = self.client.query_opt(find, &[&seller, &kind]).await.map_err(failed)?;
+            let id = match found {
+                Some(row) => row.get(0),
+                None => {
+                    let id = AccountId::new(Utc::now(), random()).as_uuid();
+                    self.client.execute(add, &[&id, &seller, &kind]).await.map_err(failed)?;
+                    id
+                }
+            };
+            accounts.push((*platform, id.into()));
+        }
+        Ok(Accounts(accounts))
+    }
+
+    /// Stores those products that the seller does not have yet, by code, with offers, variants and listings,
+    /// in one transaction; says how many there were.
+    ///
+    /// # Errors
+    /// [`Error::Copy`]; nothing was stored then.
+    pub async fn store_products(
+        &mut self,
+        seller: SellerId,
+        products: &[LoadedProduct],
+    ) -> Result<u64, Error> {
+        let seller = seller.as_uuid();
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        let skus: Vec<&str> = products.iter().map(|new| new.sku.as_str()).collect();
+        let known = "SELECT sku FROM products WHERE seller_id = $1 AND sku = ANY($2)";
+        let known = transaction.query(known, &[&seller, &skus]).await.map_err(failed)?;
+        let known: HashSet<String> = known.into_iter().map(|row| row.get(0)).collect();
+        let new: Vec<&LoadedProduct> =
+            products.iter().filter(|new| !known.contains(&new.sku)).collect();
+        copy_products(&transaction, seller, &new).await?;
+        copy_variants_and_listings(&transaction, seller, &new).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(new.len() as u64)
+    }
+
     /// Gives products the price that was seen last, where they have none. Statements: 1.
     ///
     /// # Errors
@@ -219,26 +326,21 @@ impl Loader {
         set.map(|_| ()).map_err(failed)
     }
 
-    /// Stores those of a batch's orders and claims that the account does not have yet, with lines,
+    /// Stores those of a batch's orders and claims that their accounts do not have yet, with lines,
     /// history, price changes and one event, in one transaction. Where somebody else stores one of them at
     /// the same moment, the rest is done again.
     ///
     /// # Errors
     /// [`Error::Copy`]; nothing of the batch was stored then.
-    pub async fn store(
-        &mut self,
-        keys: &SellerKeys,
-        account: AccountId,
-        batch: &Batch,
-    ) -> Result<Stored, Error> {
+    pub async fn store(&mut self, keys: &SellerKeys, batch: &Batch) -> Result<Stored, Error> {
         const TRIES: usize = 10;
         for _ in 1..TRIES {
-            match self.store_once(keys, account, batch).await {
+            match self.store_once(keys, batch).await {
                 Err(Error::Copy { source, .. }) if source.is_a_race() => {}
                 stored => return stored,
             }
         }
-        self.store_once(keys, account, batch).await
+        self.store_once(keys, batch).await
     }
 
     /// Loads a seller's rows once more, by bare COPY into tables with the same columns and indexes but
@@ -291,14 +393,9 @@ impl Loader {
         Ok(took)
     }
 
-    async fn store_once(
-        &mut self,
-        keys: &SellerKeys,
-        account: AccountId,
-        batch: &Batch,
-    ) -> Result<Stored, Error> {
+    async fn store_once(&mut self, keys: &SellerKeys, batch: &Batch) -> Result<Stored, Error> {
         let transaction = self.client.transaction().await.map_err(failed)?;
-        let load = Load { transaction: &transaction, keys, account };
+        let load = Load { transaction: &transaction, keys };
         let orders = load.new_orders(&batch.orders).await?;
         let claims = load.new_claims(&batch.claims).await?;
         let stored = Stored {
@@ -326,7 +423,6 @@ impl Loader {
 struct Load<'a> {
     transaction: &'a Transaction<'a>,
     keys: &'a SellerKeys,
-    account: AccountId,
 }
 
 impl Load<'_> {
@@ -334,31 +430,34 @@ impl Load<'_> {
         &self,
         orders: &'b [LoadedOrder],
     ) -> Result<Vec<&'b LoadedOrder>, Error> {
-        let ids: Vec<&str> =
-            orders.iter().map(|new| new.order.platform_order_id.as_str()).collect();
-        let known = self.known("orders", "platform_order_id", &ids).await?;
-        Ok(orders.iter().filter(|new| !known.contains(&new.order.platform_order_id)).collect())
+        let name = |new: &LoadedOrder| (new.order.account, new.order.platform_order_id.clone());
+        let known = self.known("orders", "platform_order_id", orders.iter().map(name)).await?;
+        Ok(orders.iter().filter(|new| !known.contains(&name(new))).collect())
     }
 
     async fn new_claims<'b>(&self, claims: &'b [NewClaim]) -> Result<Vec<&'b NewClaim>, Error> {
-        let ids: Vec<&str> = claims.iter().map(|new| new.platform_claim_id.as_str()).collect();
-        let known = self.known("claims", "platform_claim_id", &ids).await?;
-        Ok(claims.iter().filter(|new| !known.contains(&new.platform_claim_id)).collect())
+        let name = |new: &NewClaim| (new.account, new.platform_claim_id.clone());
+        let known = self.known("claims", "platform_claim_id", claims.iter().map(name)).await?;
+        Ok(claims.iter().filter(|new| !known.contains(&name(new))).collect())
     }
 
+    /// Which of some names, each of an account, are taken.
     async fn known(
         &self,
         table: &str,
         column: &str,
-        ids: &[&str],
-    ) -> Result<HashSet<String>, Error> {
+        names: impl Iterator<Item = (AccountId, String)>,
+    ) -> Result<HashSet<(AccountId, String)>, Error> {
         let sql = format!(
-            "SELECT {column} FROM {table}
-             WHERE seller_id = $1 AND platform_account_id = $2 AND {column} = ANY($3)"
+            "SELECT platform_account_id, {column}
+             FROM unnest($2::uuid[], $3::text[]) AS wanted (account, name)
+             JOIN {table} ON seller_id = $1 AND platform_account_id = account AND {column} = name"
         );
-        let seller = self.keys.seller().as_uuid();
-        let rows = self.transaction.query(&sql, &[&seller, &self.account.as_uuid(), &ids]).await;
-        Ok(rows.map_err(failed)?.into_iter().map(|row| row.get(0)).collect())
+        let (accounts, names): (Vec<Uuid>, Vec<String>) =
+            names.map(|(account, name)| (account.as_uuid(), name)).unzip();
+        let rows = self.transaction.query(&sql, &[&self.seller(), &accounts, &names]).await;
+        let name = |row: tokio_postgres::Row| (row.get::<_, Uuid>(0).into(), row.get(1));
+        Ok(rows.map_err(failed)?.into_iter().map(name).collect())
     }
 
     async fn orders(&self, orders: &[&LoadedOrder]) -> Result<(), Error> {
@@ -515,7 +614,7 @@ impl Load<'_> {
             copy.row(&[
                 id,
                 &self.seller(),
-                &self.account.as_uuid(),
+                &claim.account.as_uuid(),
                 &claim.platform_claim_id,
                 &claim.kind.as_str(),
                 &claim.total.currency().as_str(),
@@ -552,16 +651,113 @@ impl Load<'_> {
         let now = Utc::now();
         let payload = serde_json::json!({ "orders": orders }).to_string();
         let sql = "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload)
-                   VALUES ($1, $2, 'orders:imported', $3, 1, $4::text::jsonb)";
+                   VALUES ($1, $2, 'orders:imported', $2, 1, $3::text::jsonb)";
         let id = EventId::new(now, random()).as_uuid();
-        let (seller, account) = (self.seller(), self.account.as_uuid());
-        let sent = self.transaction.execute(sql, &[&id, &seller, &account, &payload]).await;
+        let seller = self.seller();
+        let sent = self.transaction.execute(sql, &[&id, &seller, &payload]).await;
         sent.map(|_| ()).map_err(failed)
     }
 
     fn seller(&self) -> Uuid {
         self.keys.seller().as_uuid()
     }
+}
+
+async fn copy_products(
+    transaction: &Transaction<'_>,
+    seller: Uuid,
+    products: &[&LoadedProduct],
+) -> Result<(), Error> {
+    const PRODUCTS: &[(&str, Type)] = &[
+        ("id", Type::UUID),
+        ("seller_id", Type::UUID),
+        ("sku", Type::TEXT),
+        ("name", Type::TEXT),
+        ("brand", Type::TEXT),
+        ("wholesaler", Type::TEXT),
+        ("status", Type::TEXT),
+        ("created_at", Type::TIMESTAMPTZ),
+    ];
+    const OFFERS: &[(&str, Type)] = &[
+        ("product_id", Type::UUID),
+        ("seller_id", Type::UUID),
+        ("currency", Type::TEXT),
+        ("price", Type::INT8),
+        ("cost_amount", Type::INT8),
+        ("stock", Type::INT8),
+        ("wholesale_stock", Type::INT8),
+    ];
+    let mut copy = Copy::start(transaction, "products", PRODUCTS).await?;
+    for new in products {
+        copy.row(&[
+            &new.id.as_uuid(),
+            &seller,
+            &new.sku,
+            &new.name,
+            &new.brand,
+            &new.wholesaler.as_str(),
+            &new.status.as_str(),
+            &new.created_at,
+        ])
+        .await?;
+    }
+    copy.finish().await?;
+    let mut copy = Copy::start(transaction, "product_offers", OFFERS).await?;
+    for new in products {
+        copy.row(&[
+            &new.id.as_uuid(),
+            &seller,
+            &new.currency.as_str(),
+            &new.price,
+            &new.cost_amount,
+            &new.stock,
+            &new.wholesale_stock,
+        ])
+        .await?;
+    }
+    copy.finish().await
+}
+
+async fn copy_variants_and_listings(
+    transaction: &Transaction<'_>,
+    seller: Uuid,
+    products: &[&LoadedProduct],
+) -> Result<(), Error> {
+    const VARIANTS: &[(&str, Type)] = &[
+        ("id", Type::UUID),
+        ("seller_id", Type::UUID),
+        ("product_id", Type::UUID),
+        ("sku", Type::TEXT),
+        ("name", Type::TEXT),
+        ("extra_amount", Type::INT8),
+        ("stock", Type::INT8),
+    ];
+    const LISTINGS: &[(&str, Type)] = &[
+        ("id", Type::UUID),
+        ("seller_id", Type::UUID),
+        ("product_id", Type::UUID),
+        ("platform_account_id", Type::UUID),
+        ("platform_product_id", Type::TEXT),
+        ("status", Type::TEXT),
+    ];
+    let id = |at| EventId::new(at, random()).as_uuid();
+    let mut copy = Copy::start(transaction, "product_variants", VARIANTS).await?;
+    for new in products {
+        for LoadedVariant { sku, name, extra_amount, stock } in &new.variants {
+            let (id, product) = (id(new.created_at), new.id.as_uuid());
+            copy.row(&[&id, &seller, &product, sku, name, extra_amount, stock]).await?;
+        }
+    }
+    copy.finish().await?;
+    let mut copy = Copy::start(transaction, "platform_listings", LISTINGS).await?;
+    for new in products {
+        for LoadedListing { account, platform_product_id } in &new.listings {
+            let (id, product) = (id(new.created_at), new.id.as_uuid());
+            let account = account.as_uuid();
+            copy.row(&[&id, &seller, &product, &account, platform_product_id, &"selling"]).await?;
+        }
+    }
+    copy.finish().await
 }
 
 fn line_columns(parent: &'static str) -> [(&'static str, Type); 8] {

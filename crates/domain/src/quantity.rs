@@ -9,6 +9,9 @@ impl Quantity {
     /// The largest quantity of one line; the real orders' largest is 80,995.
     pub const MAX: u32 = 1_000_000;
 
+    /// One unit.
+    pub const ONE: Self = Self(NonZeroU32::MIN);
+
     /// `None` outside 1 ..= [`Quantity::MAX`].
     #[must_use]
     pub fn new(units: i64) -> Option<Self> {

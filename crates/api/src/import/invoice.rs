@@ -216,7 +216,16 @@ impl Invoices {
             Kind::Adjustment => ClaimKind::Adjustment,
             Kind::Plain => ClaimKind::WriteOff,
         };
-        Ok(NewClaim { platform_claim_id: number, kind, total, customer, created_at, lines })
+        let account = self.account;
+        Ok(NewClaim {
+            account,
+            platform_claim_id: number,
+            kind,
+            total,
+            customer,
+            created_at,
+            lines,
+        })
     }
 }
 

@@ -16,3 +16,4 @@ mod personal;
 mod process;
 mod products;
 mod proxy;
+mod seed;

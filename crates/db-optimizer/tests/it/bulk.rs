@@ -21,7 +21,7 @@ async fn store(db: &TestDatabase, keys: &SellerKeys, seed: u64) -> Stored {
     for loaded in &mut batch.orders {
         loaded.order.account = account;
     }
-    loader.store(keys, account, &batch).await.unwrap()
+    loader.store(keys, &batch).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,7 +80,7 @@ pub(crate) async fn load(db: &TestDatabase, keys: &SellerKeys, orders: Vec<NewOr
         .into_iter()
         .map(|order| LoadedOrder { order: NewOrder { account, ..order }, prices: vec![] })
         .collect();
-    loader.store(keys, account, &Batch { orders, claims: vec![] }).await.unwrap();
+    loader.store(keys, &Batch { orders, claims: vec![] }).await.unwrap();
 }
 
 /// `count` orders spread over 100 days, many of them at the same instant as another, of all statuses and
