@@ -49,7 +49,12 @@ pub(crate) fn settings() -> Result<Vec<(String, String)>> {
     }
 }
 
-fn settings_of_dev() -> Result<Vec<(String, String)>> {
+/// What dev's service is told.
+///
+/// # Errors
+///
+/// When dev does not run.
+pub(crate) fn settings_of_dev() -> Result<Vec<(String, String)>> {
     ensure!(
         dev::is_running(&Place::open(Purpose::Dev)?)?,
         "dev's database does not run: run `cargo xtask dev` first"

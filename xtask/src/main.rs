@@ -9,6 +9,7 @@
     reason = "a chore talks to the person at the terminal"
 )]
 
+mod api_fuzz;
 mod apt;
 mod ci;
 mod codegen;
@@ -71,6 +72,8 @@ enum Chore {
     Import(import::Options),
     /// Make products and orders that look like real ones in dev's database
     Seed(seed::Options),
+    /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
+    ApiFuzz(api_fuzz::Options),
     /// Check the rules that the compiler cannot: the arrows between crates, migrations, tests
     Tidy,
     /// Write the pages that are made from the code: docs/settings.md
@@ -101,6 +104,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),
         Chore::Seed(options) => return seed::run(&options),
+        Chore::ApiFuzz(options) => return api_fuzz::run(&options),
         Chore::Tidy => tidy::run()?,
         Chore::Codegen => return codegen::run(),
         Chore::Watch { purpose } => watcher::watch(&Place::open(purpose)?)?,

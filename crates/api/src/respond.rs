@@ -4,11 +4,78 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::Author;
+use jebi_domain::{At, Page, PageSize, Position, SellerId, TotalIs};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::Schema;
 
 use crate::etag::Tag;
+use crate::openapi::one_of;
 use crate::problem::Problem;
 use crate::request_id;
+
+/// A body as bytes for one reader, and their tag.
+pub(crate) struct Encoded {
+    pub(crate) tag: Tag,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Encoded {
+    /// The body of a thing that has come to `version`.
+    pub(crate) fn new(
+        seller: SellerId,
+        body: &impl Serialize,
+        version: i64,
+    ) -> Result<Self, Problem> {
+        let bytes = encode(body)?;
+        Ok(Self { tag: Tag::of(seller, &bytes).with_version(version), bytes })
+    }
+}
+
+/// A page of a list.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct PageBody<T> {
+    items: Vec<T>,
+    /// The rows that match, on all pages.
+    total: u64,
+    /// `exact`, `capped` (at least this many) or `estimated`.
+    #[schema(schema_with = trust)]
+    total_is: TotalIs,
+    /// `null` on a page by cursor, which has no number.
+    page: Option<u64>,
+    page_size: u16,
+    pages: u64,
+    /// Gives the next page; `null` on the last.
+    next_cursor: Option<String>,
+}
+
+fn trust() -> Schema {
+    one_of(TotalIs::ALL.iter().map(|total_is| total_is.as_str()))
+}
+
+impl<T> PageBody<T> {
+    /// A page as it is shown: each item by `show`, the way on by `cursor`.
+    pub(crate) fn new<Item>(
+        page: Page<Item>,
+        (at, size): (At, PageSize),
+        show: impl FnMut(Item) -> T,
+        cursor: impl FnOnce(Position) -> String,
+    ) -> Self {
+        let Page { items, total, total_is, next } = page;
+        Self {
+            items: items.into_iter().map(show).collect(),
+            total,
+            total_is,
+            page: match at {
+                At::Page(page) => Some(page.number()),
+                At::After(_) => None,
+            },
+            page_size: size.items(),
+            pages: size.pages(total),
+            next_cursor: next.map(cursor),
+        }
+    }
+}
 
 pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
     serde_json::to_vec(body).map_err(|error| {

@@ -214,6 +214,23 @@ impl Transaction<'_> {
         self.end("ROLLBACK", "roll back").await
     }
 
+    /// Makes what was done last where it went well, and takes it back where it did not. One round trip.
+    ///
+    /// # Errors
+    /// That of `done`, or that of the end.
+    pub async fn settle<T, E: From<Error>>(self, done: Result<T, E>) -> Result<T, E> {
+        match done {
+            Ok(value) => {
+                self.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                self.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
     async fn end(mut self, sql: &str, action: &'static str) -> Result<(), Error> {
         self.lent.control(sql).await.map_err(Error::of(action))?;
         self.lent.connection.in_transaction = false;

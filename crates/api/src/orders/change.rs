@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer};
 use utoipa::ToSchema;
 
 use super::new::text;
-use super::whole::{Encoded, OrderBody, order_id, statuses};
+use super::whole::{OrderBody, encoded, order_id, statuses};
 use crate::auth::{OrdersWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{author, private};
+use crate::respond::{Encoded, author, private};
 use crate::state::State;
 
 /// What is to change; an absent field stays as it is. `null` empties the tracking number and the memo.
@@ -87,18 +87,11 @@ pub(crate) async fn update(
     let id = order_id(&path)?;
     let change = body.value.check()?;
     let transaction = state.db.begin(seller.keys.seller()).await?;
-    match apply(&transaction, &seller, &request, id, change).await {
-        Ok(Encoded { tag, bytes }) => {
-            transaction.commit().await?;
-            let mut response = HttpResponse::Ok();
-            private(&mut response, &tag);
-            Ok(response.content_type("application/json").body(bytes))
-        }
-        Err(problem) => {
-            transaction.rollback().await?;
-            Err(problem)
-        }
-    }
+    let done = apply(&transaction, &seller, &request, id, change).await;
+    let Encoded { tag, bytes } = transaction.settle(done).await?;
+    let mut response = HttpResponse::Ok();
+    private(&mut response, &tag);
+    Ok(response.content_type("application/json").body(bytes))
 }
 
 async fn apply(
@@ -111,12 +104,12 @@ async fn apply(
     let (keys, sight) = (&seller.keys, seller.sight());
     let order = orders::lock(transaction, keys, id).await?;
     let order = order.ok_or_else(|| Problem::not_found("order"))?;
-    if Encoded::new(keys.seller(), &order, sight)?.tag.is_refused_by(request) {
+    if encoded(keys.seller(), &order, sight)?.tag.is_refused_by(request) {
         return Err(Problem::precondition_failed());
     }
     let differences =
         order.differences(&change).map_err(|forbidden| Problem::conflict(forbidden.to_string()))?;
     let author = author(seller.actor());
     let order = orders::update(transaction, keys, order, change, &differences, &author).await?;
-    Encoded::new(keys.seller(), &order, sight)
+    encoded(keys.seller(), &order, sight)
 }

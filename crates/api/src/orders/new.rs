@@ -15,7 +15,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::whole::{Encoded, OrderBody, currencies};
+use super::whole::{OrderBody, currencies, encoded};
 use crate::auth::{OrdersWrite, Seller};
 use crate::body::{Json, objects, optional_object};
 use crate::etag::Tag;
@@ -353,29 +353,29 @@ pub(crate) async fn create(
     let owner = seller.keys.seller();
 
     let transaction = state.db.begin(owner).await?;
-    match idempotency::claim(&transaction, &seller.keys, request).await? {
-        Claim::Mine => {}
-        Claim::Answered(answer) => {
-            transaction.rollback().await?;
-            return Ok(created(owner, answer));
+    let done = answer(&transaction, &seller, request, checked).await;
+    Ok(created(owner, transaction.settle(done).await?))
+}
+
+/// The first answer to the request: that of before, or of now.
+async fn answer(
+    transaction: &Transaction<'_>,
+    seller: &Seller<OrdersWrite>,
+    request: Request<'_>,
+    checked: Checked,
+) -> Result<Answer, Problem> {
+    match idempotency::claim(transaction, &seller.keys, request).await? {
+        Claim::Mine => {
+            let answer = store(transaction, seller, checked).await?;
+            idempotency::keep(transaction, &seller.keys, request, &answer).await?;
+            Ok(answer)
         }
+        Claim::Answered(answer) => Ok(answer),
         Claim::Mismatch => {
-            transaction.rollback().await?;
             let used = "was used for another body; take a new one for another order";
-            return Err(Fault::unacceptable(used).at("Idempotency-Key"));
+            Err(Fault::unacceptable(used).at("Idempotency-Key"))
         }
     }
-    let done = store(&transaction, &seller, checked).await;
-    let answer = match done {
-        Ok(answer) => answer,
-        Err(problem) => {
-            transaction.rollback().await?;
-            return Err(problem);
-        }
-    };
-    idempotency::keep(&transaction, &seller.keys, request, &answer).await?;
-    transaction.commit().await?;
-    Ok(created(owner, answer))
 }
 
 async fn store(
@@ -392,7 +392,7 @@ async fn store(
         }
         order => order?,
     };
-    let body = Encoded::new(owner, &order, seller.sight())?.bytes;
+    let body = encoded(owner, &order, seller.sight())?.bytes;
     Ok(Answer { location: format!("/api/v1/orders-optimized/{}", order.id), body })
 }
 

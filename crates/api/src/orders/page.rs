@@ -3,8 +3,7 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::orders::{self, OrderSummary};
 use jebi_domain::{
-    At, Bounds, Currency, OrderFilter, OrderStatus, Page, PageSize, Platform, Search, Sight,
-    TotalIs,
+    At, Bounds, Currency, OrderFilter, OrderStatus, PageSize, Platform, Search, Sight,
 };
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -13,29 +12,11 @@ use uuid::Uuid;
 use super::whole::{LineBody, currencies, platforms, statuses};
 use crate::auth::{OrdersRead, Seller};
 use crate::etag::Tag;
-use crate::openapi::{one_of, word_parameter};
+use crate::openapi::word_parameter;
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{answer, encode};
+use crate::respond::{PageBody, answer, encode};
 use crate::state::State;
-
-/// A page of orders.
-#[derive(Serialize, ToSchema)]
-#[schema(as = OrderPage)]
-struct PageBody {
-    items: Vec<SummaryBody>,
-    /// The orders that match, on all pages.
-    total: u64,
-    /// `exact`, `capped` (at least this many) or `estimated`.
-    #[schema(schema_with = trust)]
-    total_is: TotalIs,
-    /// `null` on a page by cursor, which has no number.
-    page: Option<u64>,
-    page_size: u16,
-    pages: u64,
-    /// Gives the next page; `null` on the last.
-    next_cursor: Option<String>,
-}
 
 /// An order as a list shows it.
 #[derive(Serialize, ToSchema)]
@@ -58,10 +39,6 @@ struct SummaryBody {
     created_at: DateTime<Utc>,
     items_count: usize,
     items: Vec<LineBody>,
-}
-
-fn trust() -> utoipa::openapi::Schema {
-    one_of(TotalIs::ALL.iter().map(|total_is| total_is.as_str()))
 }
 
 impl SummaryBody {
@@ -135,15 +112,15 @@ fn instant(text: &str) -> Result<DateTime<Utc>, Fault> {
         ("page" = Option<u64>, Query, description = "The number of the page, from 1; not with `cursor`", minimum = 1, example = 1),
         ("page_size" = Option<u64>, Query, description = "Orders on a page; 50 where absent", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of a page with the same filter"),
-        ("status" = Option<StatusWord>, Query, description = "Orders of this status only"),
-        ("platform" = Option<PlatformWord>, Query, description = "Orders from this platform only"),
+        ("status" = inline(Option<StatusWord>), Query, description = "Orders of this status only"),
+        ("platform" = inline(Option<PlatformWord>), Query, description = "Orders from this platform only"),
         ("date_from" = Option<DateTime<Utc>>, Query, description = "Ordered at this time or later"),
         ("date_to" = Option<DateTime<Utc>>, Query, description = "Ordered before this time"),
         ("search" = Option<String>, Query, description = "An order number or its beginning; a buyer's whole name or telephone, or its last four digits", min_length = 1, max_length = 100),
         ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),
     ),
     responses(
-        (status = 200, description = "The page", body = PageBody),
+        (status = 200, description = "The page", body = PageBody<SummaryBody>),
         (status = 304, description = "Not changed"),
         (status = "4XX", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Failed", body = ProblemBody, content_type = "application/problem+json"),
@@ -157,20 +134,10 @@ pub(crate) async fn list(
 ) -> Result<HttpResponse, Problem> {
     let Wanted { filter, at, size } = Wanted::read(request.query_string(), &state, &seller)?;
     let page = orders::page(&state.db, &seller.keys, &filter, at, size).await?;
-    let Page { items, total, total_is, next } = page;
     let owner = seller.keys.seller();
-    let body = PageBody {
-        items: items.into_iter().map(|order| SummaryBody::new(order, seller.sight())).collect(),
-        total,
-        total_is,
-        page: match at {
-            At::Page(page) => Some(page.number()),
-            At::After(_) => None,
-        },
-        page_size: size.items(),
-        pages: size.pages(total),
-        next_cursor: next.map(|next| state.cursors.write(owner, &filter.canonical(), next)),
-    };
+    let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
+    let body =
+        PageBody::new(page, (at, size), |order| SummaryBody::new(order, seller.sight()), cursor);
     let bytes = encode(&body)?;
     let tag = Tag::of(owner, &bytes);
     Ok(answer(&request, &tag, bytes))

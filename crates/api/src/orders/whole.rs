@@ -11,10 +11,9 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::{OrdersRead, Seller};
-use crate::etag::Tag;
 use crate::openapi::one_of;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{answer, encode};
+use crate::respond::{Encoded, answer};
 use crate::state::State;
 
 /// An order with everything that belongs to it.
@@ -200,17 +199,8 @@ impl From<&HistoryEntry> for HistoryBody {
 }
 
 /// An order as bytes for one reader, and their tag.
-pub(super) struct Encoded {
-    pub(super) tag: Tag,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Encoded {
-    pub(super) fn new(seller: SellerId, order: &Order, sight: Sight) -> Result<Self, Problem> {
-        let bytes = encode(&OrderBody::new(order, sight))?;
-        let tag = Tag::of(seller, &bytes).with_version(order.version);
-        Ok(Self { tag, bytes })
-    }
+pub(super) fn encoded(seller: SellerId, order: &Order, sight: Sight) -> Result<Encoded, Problem> {
+    Encoded::new(seller, &OrderBody::new(order, sight), order.version)
 }
 
 pub(super) fn order_id(path: &str) -> Result<OrderId, Problem> {
@@ -246,6 +236,6 @@ pub(crate) async fn find(
     let id = order_id(&path)?;
     let order = orders::find(&state.db, &seller.keys, id).await?;
     let order = order.ok_or_else(|| Problem::not_found("order"))?;
-    let Encoded { tag, bytes } = Encoded::new(seller.keys.seller(), &order, seller.sight())?;
+    let Encoded { tag, bytes } = encoded(seller.keys.seller(), &order, seller.sight())?;
     Ok(answer(&request, &tag, bytes))
 }

@@ -6,12 +6,12 @@ use jebi_domain::{Money, ProductId, ProductStatus, StockChange};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::whole::{Encoded, WholeBody, product_id, statuses};
+use super::whole::{WholeBody, encoded, product_id, statuses};
 use crate::auth::{ProductsWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{author, private};
+use crate::respond::{Encoded, author, private};
 use crate::state::State;
 
 /// What is to change; an absent field stays as it is.
@@ -105,18 +105,11 @@ pub(crate) async fn update(
     let id = product_id(&path)?;
     let change = body.value.check()?;
     let transaction = state.db.begin(seller.keys.seller()).await?;
-    match apply(&transaction, &seller, &request, id, change).await {
-        Ok(Encoded { tag, bytes }) => {
-            transaction.commit().await?;
-            let mut response = HttpResponse::Ok();
-            private(&mut response, &tag);
-            Ok(response.content_type("application/json").body(bytes))
-        }
-        Err(problem) => {
-            transaction.rollback().await?;
-            Err(problem)
-        }
-    }
+    let done = apply(&transaction, &seller, &request, id, change).await;
+    let Encoded { tag, bytes } = transaction.settle(done).await?;
+    let mut response = HttpResponse::Ok();
+    private(&mut response, &tag);
+    Ok(response.content_type("application/json").body(bytes))
 }
 
 async fn apply(
@@ -129,7 +122,7 @@ async fn apply(
     let owner = seller.keys.seller();
     let whole = products::lock(transaction, owner, id).await?;
     let whole = whole.ok_or_else(|| Problem::not_found("product"))?;
-    if Encoded::new(owner, whole.clone())?.tag.is_refused_by(request) {
+    if encoded(owner, whole.clone())?.tag.is_refused_by(request) {
         return Err(Problem::precondition_failed());
     }
     let Checked { price, stock, may_be_negative, status } = change;
@@ -142,5 +135,5 @@ async fn apply(
     let change = Change { price, stock, status };
     let author = author(seller.actor());
     let whole = products::update(transaction, owner, whole, change, &author).await?;
-    Encoded::new(owner, whole)
+    encoded(owner, whole)
 }

@@ -2,11 +2,8 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use jebi_db_optimizer::products::{self, Extras};
 use jebi_domain::{
-    At, Money, Page, PageSize, PriceRange, ProductFilter, Search, StockLevel, Text, TotalIs,
-    Wholesaler,
+    At, Money, PageSize, PriceRange, ProductFilter, Search, StockLevel, Text, Wholesaler,
 };
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::whole::{ProductBody, statuses};
 use crate::auth::{ProductsRead, Seller};
@@ -14,30 +11,8 @@ use crate::etag::Tag;
 use crate::openapi::{one_of, word_parameter};
 use crate::params::{Params, count};
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{answer, encode};
+use crate::respond::{PageBody, answer, encode};
 use crate::state::State;
-
-/// A page of products.
-#[derive(Serialize, ToSchema)]
-#[schema(as = ProductPage)]
-struct PageBody {
-    items: Vec<ProductBody>,
-    /// The products that match, on all pages.
-    total: u64,
-    /// `exact`, `capped` (at least this many) or `estimated`.
-    #[schema(schema_with = trust)]
-    total_is: TotalIs,
-    /// `null` on a page by cursor, which has no number.
-    page: Option<u64>,
-    page_size: u16,
-    pages: u64,
-    /// Gives the next page; `null` on the last.
-    next_cursor: Option<String>,
-}
-
-fn trust() -> utoipa::openapi::Schema {
-    one_of(TotalIs::ALL.iter().map(|total_is| total_is.as_str()))
-}
 
 word_parameter!(StatusWord, statuses());
 word_parameter!(WholesalerWord, one_of(Wholesaler::ALL.iter().map(|known| known.as_str())));
@@ -106,9 +81,9 @@ fn price(text: &str) -> Result<i64, Fault> {
         ("page_size" = Option<u64>, Query, description = "Products on a page; 20 where absent", minimum = 1, maximum = 100),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of a page with the same filter"),
         ("search" = Option<String>, Query, description = "In name, code and brand; 1 to 100 characters. `%` and `_` are letters", min_length = 1, max_length = 100),
-        ("status" = Option<StatusWord>, Query, description = "Products of this status only"),
+        ("status" = inline(Option<StatusWord>), Query, description = "Products of this status only"),
         ("brand" = Option<String>, Query, description = "Products of this brand only", min_length = 1, max_length = 100),
-        ("wholesaler" = Option<WholesalerWord>, Query, description = "Products from this wholesaler only"),
+        ("wholesaler" = inline(Option<WholesalerWord>), Query, description = "Products from this wholesaler only"),
         ("min_price" = Option<i64>, Query, description = "Of this price or more, in minor units", minimum = 0),
         ("max_price" = Option<i64>, Query, description = "Of this price or less, in minor units", minimum = 0),
         ("low_stock" = Option<bool>, Query, description = "Products of which 1 to 10 are left only"),
@@ -118,7 +93,7 @@ fn price(text: &str) -> Result<i64, Fault> {
         ("If-None-Match" = Option<String>, Header, description = "An ETag: 304 where it is still right"),
     ),
     responses(
-        (status = 200, description = "The page", body = PageBody),
+        (status = 200, description = "The page", body = PageBody<ProductBody>),
         (status = 304, description = "Not changed"),
         (status = "4XX", description = "Refused", body = ProblemBody, content_type = "application/problem+json"),
         (status = "5XX", description = "Failed", body = ProblemBody, content_type = "application/problem+json"),
@@ -134,19 +109,8 @@ pub(crate) async fn list(
         Wanted::read(request.query_string(), &state, &seller)?;
     let owner = seller.keys.seller();
     let page = products::page(&state.db, owner, &filter, at, size, extras).await?;
-    let Page { items, total, total_is, next } = page;
-    let body = PageBody {
-        items: items.into_iter().map(ProductBody::from).collect(),
-        total,
-        total_is,
-        page: match at {
-            At::Page(page) => Some(page.number()),
-            At::After(_) => None,
-        },
-        page_size: size.items(),
-        pages: size.pages(total),
-        next_cursor: next.map(|next| state.cursors.write(owner, &filter.canonical(), next)),
-    };
+    let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
+    let body = PageBody::new(page, (at, size), ProductBody::from, cursor);
     let bytes = encode(&body)?;
     let tag = Tag::of(owner, &bytes);
     Ok(answer(&request, &tag, bytes))

@@ -9,11 +9,10 @@ use utoipa::openapi::Schema;
 use uuid::Uuid;
 
 use crate::auth::{ProductsRead, Seller};
-use crate::etag::Tag;
 use crate::openapi::one_of;
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{answer, encode};
+use crate::respond::{Encoded, answer};
 use crate::state::State;
 
 /// A product.
@@ -165,19 +164,10 @@ impl From<PriceEntry> for PriceBody {
 }
 
 /// A product as bytes, and their tag.
-pub(super) struct Encoded {
-    pub(super) tag: Tag,
-    pub(super) bytes: Vec<u8>,
-}
-
-impl Encoded {
-    pub(super) fn new(seller: SellerId, whole: Whole) -> Result<Self, Problem> {
-        let version = whole.product.version;
-        let price_history = whole.prices.into_iter().map(PriceBody::from).collect();
-        let bytes = encode(&WholeBody { product: whole.product.into(), price_history })?;
-        let tag = Tag::of(seller, &bytes).with_version(version);
-        Ok(Self { tag, bytes })
-    }
+pub(super) fn encoded(seller: SellerId, whole: Whole) -> Result<Encoded, Problem> {
+    let version = whole.product.version;
+    let price_history = whole.prices.into_iter().map(PriceBody::from).collect();
+    Encoded::new(seller, &WholeBody { product: whole.product.into(), price_history }, version)
 }
 
 pub(super) fn product_id(path: &str) -> Result<ProductId, Problem> {
@@ -213,6 +203,6 @@ pub(crate) async fn find(
     let owner = seller.keys.seller();
     let whole = products::find(&state.db, owner, product_id(&path)?).await?;
     let whole = whole.ok_or_else(|| Problem::not_found("product"))?;
-    let Encoded { tag, bytes } = Encoded::new(owner, whole)?;
+    let Encoded { tag, bytes } = encoded(owner, whole)?;
     Ok(answer(&request, &tag, bytes))
 }

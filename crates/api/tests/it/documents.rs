@@ -20,6 +20,12 @@ async fn the_document_is_openapi_3_1_and_its_page_needs_no_key_and_no_network() 
     let app = TestApp::new().await;
     let document = app.send(Request::new("GET", "/api/openapi.json")).await.expect(200);
     assert_eq!(document.json()["openapi"], "3.1.0");
+    // Each reference leads somewhere.
+    let text = document.text();
+    for reference in text.split("\"#/components/schemas/").skip(1) {
+        let name = reference.split('"').next().unwrap();
+        assert!(document.json()["components"]["schemas"][name].is_object(), "{name} is missing");
+    }
     let moved = app.send(Request::new("GET", "/api/docs")).await.expect(302);
     let page = app.send(Request::new("GET", moved.header("location").unwrap())).await.expect(200);
     let page = page.text();
