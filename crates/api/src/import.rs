@@ -72,6 +72,7 @@ pub(crate) async fn run(file: &Path, into: Into, compare_with_copy: bool) -> any
     let stored = one + other;
     let (first_prices, report) = reading.await.context("the reader stopped")??;
     first.set_first_prices(seller.id, &first_prices).await?;
+    first.fold_totals(seller.id).await?;
     let took = started.elapsed();
     bar.finish_and_clear();
 

@@ -94,6 +94,7 @@ pub(crate) async fn run(url: &str, master_key: &MasterKey, options: Options) -> 
     )?;
     making.await.context("the maker stopped")??;
     bar.finish_and_clear();
+    first.fold_totals(found.id).await?;
     let Stored { orders, lines, .. } = one + other;
     let took = started.elapsed().as_secs_f64();
     println!(

@@ -18,6 +18,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, NoTls, Transaction};
 use uuid::Uuid;
 
+use crate::housekeeping::{FOLD_ORDERS, FOLD_PRODUCTS};
 use crate::random::random;
 use crate::{Error, Refused};
 
@@ -341,6 +342,21 @@ impl Loader {
             }
         }
         self.store_once(keys, batch).await
+    }
+
+    /// Folds the totals of a seller after a load, which leaves a difference for nearly every order, and clears
+    /// away what folding leaves: until then every total would read all of it.
+    ///
+    /// # Errors
+    /// [`Error::Copy`].
+    pub async fn fold_totals(&mut self, seller: SellerId) -> Result<(), Error> {
+        for fold in [FOLD_ORDERS, FOLD_PRODUCTS] {
+            self.client.query(fold, &[&seller.as_uuid()]).await.map_err(failed)?;
+        }
+        for table in ["order_total_deltas", "product_total_deltas"] {
+            self.client.batch_execute(&format!("VACUUM {table}")).await.map_err(failed)?;
+        }
+        Ok(())
     }
 
     /// Loads a seller's rows once more, by bare COPY into tables with the same columns and indexes but

@@ -41,7 +41,7 @@ async fn fold_one(pool: &Pool, seller: SellerId, fold: &'static str) -> Result<u
 
 // One statement each: no snapshot sees a difference both gone and not yet added.
 
-const FOLD_ORDERS: &str = "
+pub(crate) const FOLD_ORDERS: &str = "
     WITH folded AS (
         DELETE FROM order_total_deltas WHERE seller_id = $1
         RETURNING day, platform, status, currency, orders, amount
@@ -63,7 +63,7 @@ const FOLD_ORDERS: &str = "
     )
     SELECT count(*) FROM folded";
 
-const FOLD_PRODUCTS: &str = "
+pub(crate) const FOLD_PRODUCTS: &str = "
     WITH folded AS (
         DELETE FROM product_total_deltas WHERE seller_id = $1
         RETURNING day, brand, status, wholesaler, products

@@ -48,8 +48,9 @@ async fn state(db: &TestDatabase) -> Vec<i64> {
          FROM products AS p JOIN product_offers AS o ON o.product_id = p.id",
         "SELECT p.sku, h.changed_at, h.price FROM price_history AS h
          JOIN products AS p ON p.id = h.product_id",
-        "SELECT day, platform, status, currency, sum(orders), sum(amount)
-         FROM order_total_deltas GROUP BY 1, 2, 3, 4",
+        "SELECT grain, bucket, platform, status, currency, orders, amount FROM order_totals",
+        "SELECT grain, bucket, status, products FROM product_totals",
+        "SELECT id FROM order_total_deltas",
     ];
     let mut state = Vec::new();
     for table in tables {

@@ -96,15 +96,27 @@ pub fn newest_statement(
     };
     let (matches, conditions) = (matches(search, &mut binds), conditions(filter, &mut binds));
     let limit = limit(size);
-    let text = format!(
-        "SELECT {COLUMNS} FROM (
+    let walked = format!(
+        "(
              SELECT * FROM products AS p WHERE p.seller_id = {seller}{after}
              ORDER BY p.created_at DESC, p.id DESC{walk}
-         ) AS p
-         JOIN product_offers AS o ON o.product_id = p.id AND o.seller_id = p.seller_id
-         WHERE {matches}{conditions}
-         ORDER BY p.created_at DESC, p.id DESC{offset} LIMIT {limit}"
+         ) AS p"
     );
+    let offers = "JOIN product_offers AS o ON o.product_id = p.id AND o.seller_id = p.seller_id";
+    let newest = "ORDER BY p.created_at DESC, p.id DESC";
+    let text = if filter.asks_for_offers() {
+        format!(
+            "SELECT {COLUMNS} FROM {walked} {offers}
+             WHERE {matches}{conditions} {newest}{offset} LIMIT {limit}"
+        )
+    } else {
+        // The page is full before its offers are looked at: the walk ends there.
+        format!(
+            "SELECT {COLUMNS} FROM (
+                 SELECT * FROM {walked} WHERE {matches}{conditions} {newest}{offset} LIMIT {limit}
+             ) AS p {offers} {newest}"
+        )
+    };
     Statement::with(text, binds)
 }
 
@@ -143,11 +155,15 @@ pub fn found_statement(
     let (matches, conditions) = (matches(search, &mut binds), conditions(filter, &mut binds));
     let (after, offset) = place(at, &mut binds);
     let limit = limit(size);
+    let offers = if filter.asks_for_offers() {
+        "JOIN product_offers AS o ON o.product_id = p.id AND o.seller_id = p.seller_id"
+    } else {
+        ""
+    };
     // Materialized, so that the limit outside does not talk the planner into another way of finding them.
     let text = format!(
         "WITH found AS MATERIALIZED (
-             SELECT p.id, p.created_at FROM products AS p
-             JOIN product_offers AS o ON o.product_id = p.id AND o.seller_id = p.seller_id
+             SELECT p.id, p.created_at FROM products AS p {offers}
              WHERE p.search_tokens @> jebi_search_tokens({seller}, lower({typed}))
                AND p.seller_id = {seller} AND {matches}{conditions}
          ), counted AS MATERIALIZED (
