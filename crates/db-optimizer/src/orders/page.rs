@@ -145,7 +145,7 @@ impl SummaryRow {
 const COUNTED: u64 = 1_001;
 
 /// The first statement of [`page`] with a search: the newest orders of each hash by index, and those whose
-/// number begins as typed; counted to [`COUNTED`], and beside it the orders of the page.
+/// number begins as typed; counted to 1,001, and beside it the orders of the page.
 #[must_use]
 pub fn found_statement(
     seller: SellerId,

@@ -136,7 +136,7 @@ fn walked_statement(seller: SellerId, filter: &ProductFilter) -> Statement<(BigI
     Statement::with(text, binds)
 }
 
-/// Through the index of pairs: how many products match, counted to [`COUNTED`], and beside it a page of
+/// Through the index of pairs: how many products match, counted to 1,001, and beside it a page of
 /// them. The page is right where all matches were counted.
 ///
 /// # Panics
