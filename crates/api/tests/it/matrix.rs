@@ -8,6 +8,7 @@ use crate::app::{ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
 
 /// An operation as the document has it.
+#[derive(Clone)]
 struct Operation {
     method: String,
     path: String,
@@ -210,4 +211,80 @@ async fn an_operators_key_has_no_orders() {
         .await;
     let list = Request::new("GET", ORDERS).key(&key);
     app.send(list).await.expect(403);
+}
+
+/// Every object inside a body, by pointer.
+fn objects(body: &Value, pointer: &str, found: &mut Vec<String>) {
+    match body {
+        Value::Object(fields) => {
+            found.push(pointer.to_owned());
+            for (name, value) in fields {
+                objects(value, &format!("{pointer}/{name}"), found);
+            }
+        }
+        Value::Array(items) => {
+            for (at, value) in items.iter().enumerate() {
+                objects(value, &format!("{pointer}/{at}"), found);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn extra_and_read_only_fields_are_refused_in_every_object_of_every_body() {
+    let app = TestApp::new().await;
+    add_product(&app.db, "demo", "85123A").await;
+    let ids = Ids::of(&app).await;
+    let document = app.send(Request::new("GET", "/api/openapi.json")).await.json();
+    // Every name that any body of the document has, and some that none has.
+    let mut names: Vec<String> =
+        ["seller_id", "__proto__", "unheard of", ""].map(str::to_owned).into();
+    for schema in document["components"]["schemas"].as_object().unwrap().values() {
+        let fields = schema["properties"].as_object().into_iter().flatten();
+        names.extend(fields.map(|(name, _)| name.clone()));
+    }
+    names.sort();
+    names.dedup();
+    let before = app.db.number("SELECT count(*) FROM outbox").await;
+    let mut refused = 0;
+    for operation in operations(&app).await {
+        let Some(example) = &operation.example else { continue };
+        let mut pointers = vec![];
+        objects(example, "", &mut pointers);
+        let known = writable(&document);
+        for (pointer, name) in pointers.iter().flat_map(|p| names.iter().map(move |n| (p, n))) {
+            if known.contains(name) {
+                continue;
+            }
+            let mut body = example.clone();
+            body.pointer_mut(pointer).unwrap()[name] = Value::Null;
+            let request = Operation { example: Some(body), ..operation.clone() }.request(&ids);
+            let response = app.send(request.key(&app.key)).await;
+            let Operation { method, path, .. } = &operation;
+            assert_eq!(
+                response.status,
+                422,
+                "{method} {path} {pointer}/{name}: {}",
+                response.text()
+            );
+            assert!(response.fields()[0].ends_with(name.as_str()), "{}", response.text());
+            refused += 1;
+        }
+    }
+    assert!(refused > 100, "{refused}");
+    assert_eq!(app.db.number("SELECT count(*) FROM outbox").await, before, "nothing was written");
+}
+
+/// The fields that some body of a request has: elsewhere they may be refused for other reasons.
+fn writable(document: &Value) -> Vec<String> {
+    let mut writable = vec![];
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        if ["New", "OrderChange", "ProductChange", "BulkStock"].iter().any(|p| name.starts_with(p))
+            && !name.starts_with("BulkStockResult")
+        {
+            writable.extend(schema["properties"].as_object().unwrap().keys().cloned());
+        }
+    }
+    writable
 }
