@@ -14,7 +14,7 @@ const CANARIES: [&str; 6] = [
     "canary@example.kr",
     "카나리아로 59번길",
     "canary flat 26",
-    "98765",
+    "98765-43210-canary",
 ];
 
 /// Every row of every table, as text; bytes are hexadecimal in it.
@@ -96,9 +96,9 @@ async fn planted_names_phones_and_addresses_are_found_nowhere() {
     std::fs::create_dir_all(&folder).unwrap();
     let file = folder.join("orders.csv");
     let rows = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n\
-                1,A,x,1,2011-01-01 10:00:00,1.00,98765.0,EIRE\n\
-                C2,A,x,-1,2011-01-01 10:00:00,1.00,98765.0,EIRE\n\
-                3,A,x,one,2011-01-01 10:00:00,1.00,98765.0,EIRE\n";
+                1,A,x,1,2011-01-01 10:00:00,1.00,98765-43210-canary,EIRE\n\
+                C2,A,x,-1,2011-01-01 10:00:00,1.00,98765-43210-canary,EIRE\n\
+                3,A,x,one,2011-01-01 10:00:00,1.00,98765-43210-canary,EIRE\n";
     std::fs::write(&file, rows).unwrap();
     let import = jebi(&db.url()).args(["import", "--seller", "demo"]).arg(&file).output().unwrap();
     assert!(!import.status.success());

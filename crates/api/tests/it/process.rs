@@ -28,6 +28,7 @@ pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
     log: Arc<Mutex<String>>,
+    reader: Option<std::thread::JoinHandle<()>>,
 }
 
 impl Served {
@@ -42,20 +43,24 @@ impl Served {
         });
         let listening = listening.unwrap_or_else(|| panic!("{}", log.lock().unwrap()));
         let address = listening.split(said).nth(1).unwrap().split('"').next().unwrap().to_owned();
-        std::thread::spawn({
+        let reader = std::thread::spawn({
             let log = Arc::clone(&log);
             move || lines.for_each(|line| log.lock().unwrap().push_str(&line))
         });
-        Self { child, address, log }
+        Self { child, address, log, reader: Some(reader) }
     }
 
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
 
+    /// Kills it; from then on the log is whole.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        if let Some(reader) = self.reader.take() {
+            reader.join().unwrap();
+        }
     }
 }
 
