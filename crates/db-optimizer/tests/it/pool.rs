@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use jebi_db_optimizer::testing::{TestDatabase, run_as_service};
-use jebi_db_optimizer::{Config, Error, sellers};
+use jebi_db_optimizer::{Config, Error};
 
 /// Waits for something that happens by itself; the test's runner ends a wait that is for ever.
 async fn until(mut holds: impl AsyncFnMut() -> bool) {
@@ -40,21 +40,31 @@ async fn the_pool_keeps_its_size_grows_by_its_overflow_and_shrinks_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn connections_that_the_server_closed_are_never_handed_out() {
+async fn a_pool_whose_connections_the_server_closed_heals_by_itself() {
     let db = TestDatabase::new().await;
     let keys = db.seller("one").await;
     until(async || db.number(OURS).await == 2).await;
+    let pids = "SELECT coalesce(string_agg(pid::text, ','), '0') FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'jebi'";
     for _ in 0..3 {
+        let old = db.text(pids).await;
         db.run(&OURS.replace("SELECT count(*)", "SELECT pg_terminate_backend(pid)")).await;
-        until(async || {
-            // The sockets' ends have arrived once new connections take the place of the old.
-            db.number(OURS).await <= 2 && sellers::find_key(&db.pool, [0; 32]).await.is_ok()
-        })
-        .await;
-        for _ in 0..10 {
-            let transaction = db.pool.begin(keys.seller()).await.unwrap();
-            transaction.commit().await.unwrap();
-        }
+        let gone = format!("SELECT count(*) FROM pg_stat_activity WHERE pid IN ({old})");
+        until(async || db.number(&gone).await == 0).await;
+        // Their ends are on their way; once all have arrived, every transaction begins.
+        let all_begin = async || {
+            for _ in 0..10 {
+                match db.pool.begin(keys.seller()).await {
+                    Ok(transaction) => transaction.commit().await.unwrap(),
+                    Err(error) => {
+                        assert!(matches!(error, Error::NoConnection(_)), "{error}");
+                        return false;
+                    }
+                }
+            }
+            true
+        };
+        until(all_begin).await;
     }
 }
 
