@@ -35,8 +35,9 @@ async fn the_pool_keeps_its_size_grows_by_its_overflow_and_shrinks_again() {
     for transaction in held {
         transaction.commit().await.unwrap();
     }
-    until(async || db.number(OURS).await == 20).await;
-    assert_eq!(db.pool.state().open, 20);
+    // bb8 closes every idle connection that is old and opens new ones up to its size: for a moment there are
+    // fewer.
+    until(async || db.number(OURS).await == 20 && db.pool.state().open == 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
