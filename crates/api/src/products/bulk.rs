@@ -120,9 +120,8 @@ pub(crate) async fn bulk_stock(
     let author = author(seller.actor());
     let transaction = state.db.begin(owner).await?;
     let may_be_negative = body.value.allow_negative;
-    let outcomes =
-        products::change_stocks(&transaction, owner, &rows, may_be_negative, &author).await?;
-    transaction.commit().await?;
+    let done = products::change_stocks(&transaction, owner, &rows, may_be_negative, &author).await;
+    let outcomes = transaction.settle(done).await?;
     let results = rows.iter().zip(outcomes).map(|(row, outcome)| {
         let (status, stock, detail) = match outcome {
             StockOutcome::Changed(stock) => (200, Some(stock), None),
