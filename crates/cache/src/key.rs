@@ -1,0 +1,320 @@
+//! What an entry is found by: namespace, scope, and the bytes of the caller's key.
+
+use std::hash::{Hash, Hasher};
+
+use ring::hmac;
+
+/// Whose entry it is. Invalidation reaches one scope or all of a namespace; a tenant is the usual scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Scope(u128);
+
+impl Scope {
+    /// For entries that belong to nobody in particular.
+    pub const SHARED: Self = Self(0);
+
+    /// The scope with this number, a tenant's UUID for example.
+    #[must_use]
+    pub const fn new(number: u128) -> Self {
+        Self(number)
+    }
+}
+
+/// A key of a namespace. Two keys are the same exactly where scope and written bytes are.
+///
+/// ```
+/// use jebi_cache::{CacheKey, KeyBytes, Scope};
+///
+/// struct PageKey<'a> {
+///     seller: u128,
+///     filter: &'a str,
+///     page: u64,
+/// }
+///
+/// impl CacheKey for PageKey<'_> {
+///     fn scope(&self) -> Scope {
+///         Scope::new(self.seller)
+///     }
+///     fn write(&self, bytes: &mut KeyBytes) {
+///         bytes.str(self.filter).u64(self.page);
+///     }
+/// }
+/// ```
+pub trait CacheKey {
+    /// Whose entry it is.
+    fn scope(&self) -> Scope;
+
+    /// Writes what tells the key from others of its namespace. No allocation up to 120 bytes.
+    fn write(&self, bytes: &mut KeyBytes);
+
+    /// The tags that are known before the value is. Tags that only the loader knows are given to
+    /// [`crate::Load::tag`].
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        std::iter::empty()
+    }
+}
+
+/// A key of no tenant.
+impl CacheKey for u64 {
+    fn scope(&self) -> Scope {
+        Scope::SHARED
+    }
+
+    fn write(&self, bytes: &mut KeyBytes) {
+        bytes.u64(*self);
+    }
+}
+
+/// A key of no tenant.
+impl CacheKey for str {
+    fn scope(&self) -> Scope {
+        Scope::SHARED
+    }
+
+    fn write(&self, bytes: &mut KeyBytes) {
+        bytes.str(self);
+    }
+}
+
+impl<K: CacheKey + ?Sized> CacheKey for &K {
+    fn scope(&self) -> Scope {
+        (**self).scope()
+    }
+
+    fn write(&self, bytes: &mut KeyBytes) {
+        (**self).write(bytes);
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        (**self).tags()
+    }
+}
+
+const INLINE: usize = 120;
+/// A longer key is kept as its digest: keys are never more of the memory than values.
+const LONGEST: usize = 512;
+
+/// The bytes of a key, written field by field. A text carries its length, so that no two rows of
+/// fields are written alike.
+#[derive(Debug)]
+pub struct KeyBytes {
+    inline: [u8; INLINE],
+    len: usize,
+    /// All of the key, once it has outgrown `inline`.
+    spilled: Vec<u8>,
+}
+
+impl KeyBytes {
+    pub(crate) fn of<K: CacheKey + ?Sized>(key: &K) -> Self {
+        let mut bytes = Self { inline: [0; INLINE], len: 0, spilled: Vec::new() };
+        key.write(&mut bytes);
+        if bytes.spilled.len() > LONGEST {
+            let digest = ring::digest::digest(&ring::digest::SHA256, &bytes.spilled);
+            // No short key is as long as a digest behind a length that no text has.
+            bytes.spilled = [&u64::MAX.to_be_bytes(), digest.as_ref()].concat();
+        }
+        bytes
+    }
+
+    /// A whole number.
+    #[inline]
+    pub fn u64(&mut self, number: u64) -> &mut Self {
+        self.raw(&number.to_be_bytes())
+    }
+
+    /// A whole number, or a UUID.
+    #[inline]
+    pub fn u128(&mut self, number: u128) -> &mut Self {
+        self.raw(&number.to_be_bytes())
+    }
+
+    /// A text of any length and any characters.
+    #[inline]
+    pub fn str(&mut self, text: &str) -> &mut Self {
+        self.u64(text.len() as u64).raw(text.as_bytes())
+    }
+
+    fn raw(&mut self, bytes: &[u8]) -> &mut Self {
+        let end = self.len + bytes.len();
+        if self.spilled.is_empty() && end <= INLINE {
+            self.inline[self.len..end].copy_from_slice(bytes);
+            self.len = end;
+        } else {
+            if self.spilled.is_empty() {
+                self.spilled.extend_from_slice(&self.inline[..self.len]);
+            }
+            self.spilled.extend_from_slice(bytes);
+        }
+        self
+    }
+
+    pub(crate) fn as_slice(&self) -> &[u8] {
+        if self.spilled.is_empty() { &self.inline[..self.len] } else { &self.spilled }
+    }
+}
+
+/// A key that is looked up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeyRef<'a> {
+    pub(crate) namespace: u16,
+    pub(crate) scope: Scope,
+    pub(crate) bytes: &'a [u8],
+}
+
+/// A key that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) namespace: u16,
+    pub(crate) scope: Scope,
+    pub(crate) bytes: Box<[u8]>,
+}
+
+impl KeyRef<'_> {
+    pub(crate) fn to_key(self) -> Key {
+        Key { namespace: self.namespace, scope: self.scope, bytes: self.bytes.into() }
+    }
+}
+
+impl Key {
+    pub(crate) fn borrow(&self) -> KeyRef<'_> {
+        KeyRef { namespace: self.namespace, scope: self.scope, bytes: &self.bytes }
+    }
+}
+
+impl Hash for KeyRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u16(self.namespace);
+        state.write_u128(self.scope.0);
+        state.write(self.bytes);
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.borrow().hash(state);
+    }
+}
+
+impl quick_cache::Equivalent<Key> for KeyRef<'_> {
+    fn equivalent(&self, key: &Key) -> bool {
+        self.namespace == key.namespace && self.scope == key.scope && *self.bytes == *key.bytes
+    }
+}
+
+/// The name of a key or of a tag outside the process: the same in every process that has the secret, and
+/// telling nothing to one that has not.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Id(pub(crate) [u8; 16]);
+
+impl std::fmt::Debug for Id {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Makes [`Id`]s and signs what is stored outside.
+#[derive(Debug, Clone)]
+pub(crate) struct Secret(hmac::Key);
+
+impl Secret {
+    pub(crate) fn new(secret: &[u8]) -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+    }
+
+    /// All entries of a namespace.
+    pub(crate) fn namespace(&self, name: &str) -> Id {
+        self.id(b"namespace", &[name.as_bytes()])
+    }
+
+    /// All entries of a scope in a namespace.
+    pub(crate) fn scope(&self, namespace: Id, scope: Scope) -> Id {
+        self.id(b"scope", &[&namespace.0, &scope.0.to_be_bytes()])
+    }
+
+    /// The entries that carry a tag, within a scope.
+    pub(crate) fn tag(&self, scope: Id, tag: &str) -> Id {
+        self.id(b"tag", &[&scope.0, tag.as_bytes()])
+    }
+
+    /// One entry.
+    pub(crate) fn key(&self, scope: Id, key: &[u8]) -> Id {
+        self.id(b"key", &[&scope.0, key])
+    }
+
+    /// Where one entry is stored, by the shape of its value: releases with different shapes do not
+    /// meet.
+    pub(crate) fn slot(&self, key: Id, schema: u32) -> Id {
+        self.id(b"slot", &[&key.0, &schema.to_be_bytes()])
+    }
+
+    /// Signs bytes for the slot they are stored in.
+    pub(crate) fn sign(&self, slot: Id, parts: &[&[u8]]) -> Id {
+        let mut context = hmac::Context::with_key(&self.0);
+        context.update(b"value");
+        context.update(&slot.0);
+        parts.iter().for_each(|part| context.update(part));
+        Self::short(&context.sign())
+    }
+
+    fn id(&self, kind: &[u8], parts: &[&[u8]]) -> Id {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in std::iter::once(&kind).chain(parts) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        Self::short(&context.sign())
+    }
+
+    fn short(tag: &hmac::Tag) -> Id {
+        let mut id = [0; 16];
+        id.copy_from_slice(&tag.as_ref()[..16]);
+        Id(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    struct Texts<'a>(&'a [String]);
+
+    impl CacheKey for Texts<'_> {
+        fn scope(&self) -> Scope {
+            Scope::SHARED
+        }
+
+        fn write(&self, bytes: &mut KeyBytes) {
+            self.0.iter().for_each(|text| {
+                bytes.str(text);
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn different_texts_are_different_keys(
+            a in prop::collection::vec("[a:*\n]{0,90}", 0..4),
+            b in prop::collection::vec("[a:*\n]{0,90}", 0..4),
+        ) {
+            let (one, other) = (KeyBytes::of(&Texts(&a)), KeyBytes::of(&Texts(&b)));
+            prop_assert_eq!(a == b, one.as_slice() == other.as_slice());
+        }
+    }
+
+    #[test]
+    fn a_key_of_a_megabyte_is_kept_in_forty_bytes() {
+        let (long, longer) = ("x".repeat(1 << 20), "x".repeat((1 << 20) + 1));
+        let (long, longer) = (KeyBytes::of(long.as_str()), KeyBytes::of(longer.as_str()));
+        assert_eq!(long.as_slice().len(), 40);
+        assert_ne!(long.as_slice(), longer.as_slice());
+    }
+
+    #[test]
+    fn names_outside_the_process_depend_on_the_secret() {
+        let (one, other) = (Secret::new(b"one"), Secret::new(b"other"));
+        let namespace = one.namespace("orders");
+        assert_ne!(namespace, other.namespace("orders"));
+        assert_ne!(one.scope(namespace, Scope::new(1)), one.scope(namespace, Scope::new(2)));
+        assert_ne!(one.tag(namespace, "a"), one.key(namespace, b"a"));
+    }
+}

@@ -1,0 +1,105 @@
+//! Until when the two levels may be used without asking the source.
+//!
+//! No wall clock is compared with another. A process asks Redis what time it is *there*, and up to which
+//! time *there* everything was reported; between two answers it counts on with its own monotonic clock.
+
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// A moment to vouch for: what was written before it has been reported.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// On this process's clock, in milliseconds.
+    pub(crate) here: u64,
+    /// On Redis's clock, in milliseconds.
+    pub(crate) shared: Option<u64>,
+}
+
+/// Until when, in milliseconds of this process's clock.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    l1_until: AtomicU64,
+    l2_until: AtomicU64,
+    /// How far Redis's clock is ahead of this process's, at most; 0 where that is not known.
+    ahead: AtomicU64,
+    max_staleness: u64,
+}
+
+/// What one answer of Redis tells about how far this process has heard.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Coverage {
+    /// When it was asked, on this process's clock.
+    pub(crate) asked: u64,
+    /// What time it was there when it answered.
+    pub(crate) answered: u64,
+    /// Up to when, there, everything was reported; and all that was reported has been followed here.
+    pub(crate) covered: u64,
+}
+
+impl Trust {
+    pub(crate) fn always() -> Self {
+        Self {
+            l1_until: AtomicU64::new(u64::MAX),
+            l2_until: AtomicU64::new(0),
+            ahead: AtomicU64::new(0),
+            max_staleness: u64::MAX,
+        }
+    }
+
+    pub(crate) fn until_vouched(max_staleness: u64) -> Self {
+        let never = || AtomicU64::new(0);
+        Self { l1_until: never(), l2_until: never(), ahead: never(), max_staleness }
+    }
+
+    #[inline]
+    pub(crate) fn is_l1_trusted(&self, now: u64) -> bool {
+        now < self.l1_until.load(Relaxed)
+    }
+
+    pub(crate) fn is_l2_trusted(&self, now: u64) -> bool {
+        now < self.l2_until.load(SeqCst)
+    }
+
+    pub(crate) fn vouch_l1(&self, here: u64) {
+        self.l1_until.fetch_max(here.saturating_add(self.max_staleness), SeqCst);
+    }
+
+    /// At any later moment `x` of this process, it is at most `answered + (x − asked)` there, because it was
+    /// not yet answered when it was asked.
+    pub(crate) fn cover(&self, coverage: Coverage) {
+        let behind = coverage.answered.saturating_sub(coverage.covered);
+        let until = (coverage.asked + self.max_staleness).saturating_sub(behind);
+        self.l1_until.fetch_max(until, SeqCst);
+        self.l2_until.fetch_max(until, SeqCst);
+    }
+
+    /// Notes an answer of Redis's clock.
+    pub(crate) fn knows_time(&self, asked: u64, answered: u64) {
+        self.ahead.store(answered.saturating_sub(asked), SeqCst);
+    }
+
+    /// What time it is in Redis, at the latest.
+    pub(crate) fn shared_now(&self, here: u64) -> Option<u64> {
+        match self.ahead.load(SeqCst) {
+            0 => None,
+            ahead => Some(here + ahead),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_late_answer_and_a_late_report_both_shorten_the_trust() {
+        let trust = Trust::until_vouched(2_000);
+        trust.cover(Coverage { asked: 10_000, answered: 500_000, covered: 499_700 });
+        assert!(trust.is_l1_trusted(11_699) && trust.is_l2_trusted(11_699));
+        assert!(!trust.is_l1_trusted(11_700));
+        trust.cover(Coverage { asked: 11_000, answered: 501_900, covered: 499_900 });
+        assert!(!trust.is_l1_trusted(11_700), "the report is as old as the bound");
+        trust.vouch_l1(11_000);
+        assert!(trust.is_l1_trusted(12_999) && !trust.is_l2_trusted(12_999));
+    }
+}

@@ -1,0 +1,196 @@
+//! What is cached: a body of bytes, ready to be sent.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::generation::Cell;
+use crate::key::Id;
+
+/// Bytes that are shared and never changed; a clone copies none of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Body {
+    /// The bytes as they are.
+    pub bytes: Bytes,
+    /// The same bytes as gzip, where that was worth its room.
+    pub gzip: Option<Bytes>,
+    /// What tells this body from others of its key: an HTTP entity tag, without its quotes.
+    pub etag: Option<Box<str>>,
+}
+
+impl Body {
+    /// A body without an entity tag.
+    #[must_use]
+    pub fn new(bytes: impl Into<Bytes>) -> Self {
+        Self { bytes: bytes.into(), gzip: None, etag: None }
+    }
+
+    /// The same with an entity tag.
+    #[must_use]
+    pub fn with_etag(self, etag: impl Into<Box<str>>) -> Self {
+        Self { etag: Some(etag.into()), ..self }
+    }
+
+    /// The same with its gzip form beside it.
+    #[must_use]
+    pub fn with_gzip(self, gzip: impl Into<Bytes>) -> Self {
+        Self { gzip: Some(gzip.into()), ..self }
+    }
+
+    pub(crate) fn weight(&self) -> usize {
+        self.bytes.len()
+            + self.gzip.as_ref().map_or(0, Bytes::len)
+            + self.etag.as_ref().map_or(0, |etag| etag.len())
+    }
+}
+
+/// What a loader found.
+#[derive(Debug, Clone, Default)]
+pub struct Loaded(pub(crate) Option<Body>);
+
+impl Loaded {
+    /// Nothing is there. Kept for the namespace's negative TTL.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self(None)
+    }
+
+    /// A value as JSON; read again by [`Hit::json`].
+    ///
+    /// # Errors
+    /// Where the value has no form in JSON.
+    pub fn json(value: &impl Serialize) -> serde_json::Result<Self> {
+        Ok(Body::new(serde_json::to_vec(value)?).into())
+    }
+}
+
+impl From<Body> for Loaded {
+    fn from(body: Body) -> Self {
+        Self(Some(body))
+    }
+}
+
+impl From<Option<Body>> for Loaded {
+    fn from(body: Option<Body>) -> Self {
+        Self(body)
+    }
+}
+
+/// A value with all that says how long it is good. Immutable; replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) value: Option<Body>,
+    /// The count of invalidations before its load began.
+    pub(crate) born: u64,
+    /// Namespace, scope and key first, then its tags.
+    pub(crate) cells: Box<[(Id, Arc<Cell>)]>,
+    /// From then on it is refreshed behind the caller's back.
+    pub(crate) soft: u64,
+    /// From then on it is gone.
+    pub(crate) hard: u64,
+    /// The bytes that it takes, with its keys and tags.
+    pub(crate) weight: u64,
+    decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
+}
+
+/// Cells of an entry that are not tags: namespace, scope, key.
+pub(crate) const FIXED: usize = 3;
+
+impl Entry {
+    pub(crate) fn new(
+        value: Option<Body>,
+        born: u64,
+        cells: Box<[(Id, Arc<Cell>)]>,
+        (soft, hard): (u64, u64),
+        key_bytes: usize,
+    ) -> Self {
+        /// An entry with its allocations, its key and its place in the table; measured with a million of
+        /// them.
+        const OVERHEAD: usize = 320;
+        let body = value.as_ref().map_or(0, Body::weight);
+        let weight = OVERHEAD + key_bytes + body + cells.len() * size_of::<(Id, Arc<Cell>)>();
+        Self { value, born, cells, soft, hard, weight: weight as u64, decoded: OnceLock::new() }
+    }
+
+    /// Whether nothing that it hangs on has changed since it was loaded.
+    #[inline]
+    pub(crate) fn is_unchanged(&self) -> bool {
+        self.cells.iter().all(|(_, cell)| cell.is_unchanged_since(self.born))
+    }
+
+    pub(crate) fn tags(&self) -> impl Iterator<Item = Id> {
+        self.cells.iter().skip(FIXED).map(|(id, _)| *id)
+    }
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// This process.
+    L1,
+    /// Redis.
+    L2,
+    /// The loader.
+    Load,
+}
+
+/// How an answer stands to the source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Freshness {
+    /// Nothing that was invalidated in time; see the crate's contract.
+    Fresh,
+    /// Past its soft TTL and not invalidated; a refresh is under way.
+    Refreshing,
+    /// Kept because the source failed, or because nobody can tell whether it was invalidated.
+    Stale,
+}
+
+/// An answer of the cache. A clone copies no bytes.
+#[derive(Debug, Clone)]
+pub struct Hit {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) level: Level,
+    pub(crate) freshness: Freshness,
+}
+
+impl Hit {
+    /// The value; `None` where the loader found nothing.
+    #[must_use]
+    pub fn body(&self) -> Option<&Body> {
+        self.entry.value.as_ref()
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// How it stands to the source.
+    #[must_use]
+    pub fn freshness(&self) -> Freshness {
+        self.freshness
+    }
+
+    /// The value that [`Loaded::json`] wrote. Decoded once per entry, whoever asks how often.
+    ///
+    /// # Errors
+    /// Where the bytes are no JSON of a `T`.
+    pub fn json<T: DeserializeOwned + Send + Sync + 'static>(
+        &self,
+    ) -> serde_json::Result<Option<Arc<T>>> {
+        let Some(body) = self.body() else { return Ok(None) };
+        let kept = self.entry.decoded.get().cloned().and_then(|any| any.downcast::<T>().ok());
+        if let Some(kept) = kept {
+            return Ok(Some(kept));
+        }
+        let value: Arc<T> = Arc::new(serde_json::from_slice(&body.bytes)?);
+        // Asked for as two types, the first one is kept.
+        let _ = self.entry.decoded.set(Arc::clone(&value) as Arc<dyn Any + Send + Sync>);
+        Ok(Some(value))
+    }
+}
