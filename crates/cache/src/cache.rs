@@ -1,5 +1,6 @@
 //! The path of a question: the process, Redis, one load per key. Read top to bottom.
 
+use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -156,24 +157,31 @@ impl Cache {
     /// returns, and in the others within the staleness bound. An event that was heard of before, by its
     /// id, changes nothing. One call of Redis, whatever the event reaches.
     pub async fn emit(&self, event: &Event<'_>) -> Applied {
-        let targets = self.targets(event);
-        self.invalidate(&targets, event.id, event.name).await
+        self.emit_all(std::slice::from_ref(event)).await
     }
 
-    /// The same for many events, of which those that were heard of cost nothing.
+    /// The same for many events. One call of Redis for 500 of them.
     pub async fn emit_all(&self, events: &[Event<'_>]) -> Applied {
-        let all = futures::future::join_all(events.iter().map(|event| self.emit(event))).await;
-        let queued = all.into_iter().find(|applied| applied.l2 == Propagation::Queued);
-        queued.unwrap_or(Applied { l2: self.propagation() })
+        /// As many as keep Redis no longer than a millisecond or two.
+        const AT_ONCE: usize = 500;
+        let mut applied = Applied { l2: self.propagation() };
+        for events in events.chunks(AT_ONCE) {
+            let (targets, ids) = self.news(events);
+            let why = events.first().map_or("", |event| event.name);
+            if !targets.is_empty() {
+                applied = self.invalidate(&targets, &ids, why).await;
+            }
+        }
+        applied
     }
 
     /// Follows an event in this process alone: for a process that hears of what others did from
     /// something else than Redis. No call of Redis.
     pub fn hear(&self, event: &Event<'_>) {
-        if event.id.is_none_or(|id| self.0.journal.is_news(id)) {
-            let targets = self.targets(event);
+        // Not noted as known: Redis may not have heard of it, and what is read there now may be old.
+        let (targets, _) = self.news(std::slice::from_ref(event));
+        if !targets.is_empty() {
             self.change(&targets, event.name);
-            event.id.into_iter().for_each(|id| self.0.journal.heard(id));
         }
     }
 
@@ -207,7 +215,7 @@ impl Cache {
         let all = self.0.namespaces.iter().map(|space| space.id);
         let targets: Vec<Target> =
             all.map(|namespace| Target { namespace, scope: None, tag: None }).collect();
-        self.invalidate(&targets, None, "clear").await
+        self.invalidate(&targets, &[], "clear").await
     }
 
     /// What has happened since the cache was built. Reads all of the level in the process.
@@ -226,6 +234,19 @@ impl Cache {
         }
     }
 
+    /// What the events reach that were not heard of before, and the ids of those.
+    fn news(&self, events: &[Event<'_>]) -> (Vec<Target>, Vec<u128>) {
+        let is_news = |event: &&Event<'_>| event.id.is_none_or(|id| self.0.journal.is_news(id));
+        let mut known = HashSet::new();
+        let (mut targets, mut ids) = (Vec::new(), Vec::new());
+        for event in events.iter().filter(is_news) {
+            let reached = self.targets(event);
+            targets.extend(reached.into_iter().filter(|target| known.insert(*target)));
+            ids.extend(event.id);
+        }
+        (targets, ids)
+    }
+
     fn targets(&self, event: &Event<'_>) -> Vec<Target> {
         let inner = &self.0;
         let Some(reached) = inner.rules.reached(event) else {
@@ -241,23 +262,17 @@ impl Cache {
         reached.into_iter().filter_map(target).collect()
     }
 
-    async fn invalidate(&self, targets: &[Target], event: Option<u128>, why: &str) -> Applied {
-        let is_news = event.is_none_or(|event| self.0.journal.is_news(event));
-        if targets.is_empty() || !is_news {
-            return Applied { l2: self.propagation() };
-        }
+    async fn invalidate(&self, targets: &[Target], events: &[u128], why: &str) -> Applied {
         // Before and after: what reads Redis in between could still find the old value there.
         self.change(targets, why);
         let Some(l2) = &self.0.l2 else {
-            event.into_iter().for_each(|event| self.0.journal.heard(event));
+            self.0.journal.heard(events);
             return Applied { l2: Propagation::None };
         };
-        let propagation = l2.invalidate(targets, event).await;
+        let l2 = l2.invalidate(targets, events).await;
         self.change(targets, why);
-        if propagation == Propagation::Now {
-            event.into_iter().for_each(|event| self.0.journal.heard(event));
-        }
-        Applied { l2: propagation }
+        self.0.journal.heard(events);
+        Applied { l2 }
     }
 
     fn change(&self, targets: &[Target], why: &str) {
@@ -272,7 +287,7 @@ impl Cache {
     }
 
     fn propagation(&self) -> Propagation {
-        if self.0.l2.is_some() { Propagation::Now } else { Propagation::None }
+        self.0.l2.as_ref().map_or(Propagation::None, |l2| l2.propagation())
     }
 }
 
@@ -378,7 +393,7 @@ impl Namespace {
 
     async fn invalidate_target(&self, scope: Option<Id>, tag: Option<Id>, why: &str) -> Applied {
         let target = Target { namespace: self.space().id, scope, tag };
-        self.cache.invalidate(&[target], None, why).await
+        self.cache.invalidate(&[target], &[], why).await
     }
 
     pub(crate) fn inner(&self) -> &Inner {
@@ -512,6 +527,7 @@ impl Namespace {
             ids: [space.id, *scope, *own].into_iter().chain(tags).collect(),
             slot: inner.secret.slot(*own, space.config.schema),
             schema: space.config.schema,
+            is_encrypted: space.config.is_encrypted,
         };
         let (outcome, lease) = match self.look_outside(&question).await {
             Lookup::Found(stored) => (Ok(self.found_outside(&flight, &at, stored)), None),

@@ -37,6 +37,7 @@ pub struct NamespaceConfig {
     pub(crate) forsaken: Forsaken,
     pub(crate) schema: u32,
     pub(crate) is_shared: bool,
+    pub(crate) is_encrypted: bool,
 }
 
 impl NamespaceConfig {
@@ -55,6 +56,7 @@ impl NamespaceConfig {
             forsaken: Forsaken::Finish,
             schema: 1,
             is_shared: true,
+            is_encrypted: false,
         }
     }
 
@@ -123,6 +125,13 @@ impl NamespaceConfig {
         let digest = ring::digest::digest(&ring::digest::SHA256, shape.as_bytes());
         let bytes = digest.as_ref().first_chunk().copied().unwrap_or_default();
         self.schema(u32::from_be_bytes(bytes))
+    }
+
+    /// Values lie in Redis encrypted under the cache's secret (AES-256-GCM): for what is nobody else's
+    /// business. Default: signed and readable.
+    #[must_use]
+    pub fn encrypted(self) -> Self {
+        Self { is_encrypted: true, ..self }
     }
 
     /// Keeps the values in this process alone. Invalidation still reaches them from everywhere.

@@ -3,11 +3,11 @@
 //! ```text
 //! "JBC" version | codec | kind | schema u32 | written u64 | fresh_for u64 | keep_for u64
 //! n u16 | n × (id 16, generation 10)
-//! etag u16 | plain u32 | stored u32 | gzip u32 | etag | stored | gzip | signature 16
+//! etag u16 | plain u32 | stored u32 | gzip u32 | etag, stored, gzip | signature 16
 //! ```
 //!
-//! Numbers are big-endian, times are milliseconds of Redis's clock. The signature covers all that stands
-//! before it and the slot that it lies in.
+//! Numbers are big-endian, times are milliseconds of Redis's clock. `etag, stored, gzip` are encrypted where
+//! the namespace is. The signature covers all that stands before it and the slot that it lies in.
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 
@@ -38,6 +38,7 @@ pub(crate) struct Place<'a> {
     pub(crate) secret: &'a Secret,
     pub(crate) slot: Id,
     pub(crate) schema: u32,
+    pub(crate) is_encrypted: bool,
     pub(crate) max_value_bytes: usize,
 }
 
@@ -71,8 +72,14 @@ impl Envelope {
         for len in [body.bytes.len(), stored.len(), gzip.len()] {
             out.put_u32(u32::try_from(len).ok()?);
         }
+        let begin = out.len();
         for part in [etag.as_bytes(), &stored, &gzip] {
             out.put_slice(part);
+        }
+        if place.is_encrypted {
+            let sealed = place.secret.encrypt(place.slot, &out[begin..])?;
+            out.truncate(begin);
+            out.put_slice(&sealed);
         }
         let signature = place.secret.sign(place.slot, &[&out]);
         out.put_slice(&signature.0);
@@ -110,6 +117,9 @@ impl Envelope {
         let (plain, stored, gzip) = (reader.len()?, reader.len()?, reader.len()?);
         if plain.saturating_add(gzip) > place.max_value_bytes {
             return None;
+        }
+        if place.is_encrypted {
+            reader.bytes = place.secret.decrypt(place.slot, &reader.bytes)?.into();
         }
         let etag = String::from_utf8(reader.take(etag)?.to_vec()).ok()?;
         let (stored, gzip) = (reader.take(stored)?, reader.take(gzip)?);
@@ -171,7 +181,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn place(secret: &Secret, slot: u8) -> Place<'_> {
-        Place { secret, slot: Id([slot; 16]), schema: 7, max_value_bytes: 1 << 20 }
+        let slot = Id([slot; 16]);
+        Place { secret, slot, schema: 7, is_encrypted: false, max_value_bytes: 1 << 20 }
     }
 
     fn envelope(text: &str, tags: u8) -> Envelope {
@@ -195,6 +206,8 @@ mod tests {
             prop_assert_eq!(Envelope::open(&sealed, &place(&secret, 2)), None);
             let other = Secret::new(b"other");
             prop_assert_eq!(Envelope::open(&sealed, &place(&other, 1)), None);
+            let encrypted = Place { is_encrypted: true, ..place(&secret, 1) };
+            prop_assert_eq!(Envelope::open(&sealed, &encrypted), None);
             let newer = Place { schema: 8, ..place(&secret, 1) };
             prop_assert_eq!(Envelope::open(&sealed, &newer), None);
         }
@@ -226,6 +239,16 @@ mod tests {
             bytes.extend(signature.0);
             let _ = Envelope::open(&bytes.into(), &place(&secret, 1));
         }
+    }
+
+    #[test]
+    fn what_is_encrypted_shows_nothing() {
+        let secret = Secret::new(b"secret");
+        let place = Place { is_encrypted: true, ..place(&secret, 1) };
+        let envelope = envelope("김제비 010-1234-5678", 3);
+        let sealed = envelope.seal(&place, Compression::default()).expect("small");
+        assert!(!sealed.windows(4).any(|bytes| bytes == b"5678"));
+        assert_eq!(Envelope::open(&sealed, &place), Some(envelope));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::generation::Target;
 use crate::key::Id;
 use crate::sync::{Mutex, lock};
 
-const EVENTS: usize = 8_192;
+/// More than one transaction reports.
+const EVENTS: usize = 32_768;
 const CHANGES: usize = 1_024;
 
 #[derive(Debug, Default)]
@@ -28,17 +29,19 @@ struct Change {
 }
 
 impl Journal {
-    /// Whether an event was not heard of yet, among the last 8,192.
+    /// Whether an event was not heard of yet, among the last 32,768.
     pub(crate) fn is_news(&self, event: u128) -> bool {
         !lock(&self.0).known.contains(&event)
     }
 
-    pub(crate) fn heard(&self, event: u128) {
+    pub(crate) fn heard(&self, events: &[u128]) {
         let mut pages = lock(&self.0);
-        if pages.known.insert(event) {
-            pages.order.push_back(event);
+        for event in events {
+            if pages.known.insert(*event) {
+                pages.order.push_back(*event);
+            }
         }
-        if pages.order.len() > EVENTS
+        while pages.order.len() > EVENTS
             && let Some(oldest) = pages.order.pop_front()
         {
             pages.known.remove(&oldest);

@@ -2,6 +2,7 @@
 
 use std::hash::{Hash, Hasher};
 
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::hmac;
 
 /// Whose entry it is. Invalidation reaches one scope or all of a namespace; a tenant is the usual scope.
@@ -211,13 +212,42 @@ impl std::fmt::Debug for Id {
     }
 }
 
-/// Makes [`Id`]s and signs what is stored outside.
+/// Makes [`Id`]s, and signs and encrypts what is stored outside.
 #[derive(Debug, Clone)]
-pub(crate) struct Secret(hmac::Key);
+pub(crate) struct Secret {
+    mac: hmac::Key,
+    cipher: LessSafeKey,
+}
 
 impl Secret {
     pub(crate) fn new(secret: &[u8]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        let mac = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let derived = hmac::sign(&mac, b"encrypt");
+        let cipher = UnboundKey::new(&AES_256_GCM, derived.as_ref());
+        Self { mac, cipher: LessSafeKey::new(cipher.expect("an HMAC-SHA256 is a key's 32 bytes")) }
+    }
+
+    /// Encrypts `bytes` for a slot: a random nonce, and behind it the bytes and their tag.
+    pub(crate) fn encrypt(&self, slot: Id, bytes: &[u8]) -> Option<Vec<u8>> {
+        let nonce: [u8; NONCE_LEN] = crate::random::fill();
+        let mut sealed = Vec::with_capacity(NONCE_LEN + bytes.len() + AES_256_GCM.tag_len());
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(bytes);
+        let nonce = Nonce::assume_unique_for_key(nonce);
+        let body = &mut sealed[NONCE_LEN..];
+        let tag = self.cipher.seal_in_place_separate_tag(nonce, Aad::from(slot.0), body).ok()?;
+        sealed.extend_from_slice(tag.as_ref());
+        Some(sealed)
+    }
+
+    /// What [`Secret::encrypt`] was given.
+    pub(crate) fn decrypt(&self, slot: Id, sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
+        let mut body = body.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let len = self.cipher.open_in_place(nonce, Aad::from(slot.0), &mut body).ok()?.len();
+        body.truncate(len);
+        Some(body)
     }
 
     /// All entries of a namespace.
@@ -248,7 +278,7 @@ impl Secret {
 
     /// Signs bytes for the slot they are stored in.
     pub(crate) fn sign(&self, slot: Id, parts: &[&[u8]]) -> Id {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.mac);
         context.update(b"value");
         context.update(&slot.0);
         parts.iter().for_each(|part| context.update(part));
@@ -256,7 +286,7 @@ impl Secret {
     }
 
     fn id(&self, kind: &[u8], parts: &[&[u8]]) -> Id {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.mac);
         for part in std::iter::once(&kind).chain(parts) {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);

@@ -117,6 +117,7 @@ pub(crate) struct Question {
     pub(crate) ids: Vec<Id>,
     pub(crate) slot: Id,
     pub(crate) schema: u32,
+    pub(crate) is_encrypted: bool,
 }
 
 /// What was found.
@@ -260,7 +261,7 @@ impl L2 {
             shared,
             pool,
             keys: Keys { prefix },
-            node: format!("{:032x}", u128::from_be_bytes(crate::random::long())),
+            node: format!("{:032x}", u128::from_be_bytes(crate::random::fill())),
             deadline: redis.deadline,
             lease: redis.lease,
             messages: redis.messages,
@@ -540,26 +541,33 @@ impl L2 {
     }
 
     /// Invalidates the targets for all processes, or puts it down for later.
-    pub(crate) async fn invalidate(&self, targets: &[Target], event: Option<u128>) -> Propagation {
+    pub(crate) async fn invalidate(&self, targets: &[Target], events: &[u128]) -> Propagation {
         // Behind what waits already: later reads must see all of it.
-        if self.pending.is_empty() && self.report(targets, event).await.is_ok() {
+        if self.pending.is_empty() && self.report(targets, events).await.is_ok() {
             return Propagation::Now;
         }
-        self.pending.add(targets, event);
+        self.pending.add(targets, events);
         Propagation::Queued
     }
 
-    async fn report(&self, targets: &[Target], event: Option<u128>) -> Result<(), Failed> {
+    pub(crate) fn propagation(&self) -> Propagation {
+        if self.pending.is_empty() { Propagation::Now } else { Propagation::Queued }
+    }
+
+    async fn report(&self, targets: &[Target], events: &[u128]) -> Result<(), Failed> {
         let mut script = INVALIDATE.prepare_invoke();
-        let event = event.map(|event| self.keys.of(b"e:", &event.to_be_bytes()));
         script
             .key(self.keys.messages())
             .key(self.keys.last_message())
-            .key(event.unwrap_or_default())
             .arg(self.messages)
-            .arg(backplane::write(targets))
+            .arg(backplane::targets_as_bytes(targets))
             .arg(&self.node)
-            .arg(self.keep_generations);
+            .arg(self.keep_generations)
+            .arg(backplane::events_as_bytes(events))
+            .arg(events.len());
+        for event in events {
+            script.key(self.keys.of(b"e:", &event.to_be_bytes()));
+        }
         for target in targets {
             script.key(self.keys.generation(target.id()));
             target.scope.into_iter().for_each(|scope| {
@@ -572,8 +580,8 @@ impl L2 {
 
     /// Makes up for invalidations that Redis did not hear of.
     async fn catch_up(&self) -> Result<(), Failed> {
-        while let Some((targets, event)) = self.pending.first() {
-            self.report(&targets, event).await?;
+        while let Some((targets, events)) = self.pending.first() {
+            self.report(&targets, &events).await?;
             self.pending.done();
         }
         Ok(())
@@ -621,6 +629,7 @@ impl L2 {
             secret: &self.shared.secret,
             slot: question.slot,
             schema: question.schema,
+            is_encrypted: question.is_encrypted,
             max_value_bytes: self.max_value_bytes,
         }
     }

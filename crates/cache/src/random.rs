@@ -7,12 +7,8 @@ pub(crate) fn bits() -> [u8; 8] {
     fill()
 }
 
-/// 128 random bits.
-pub(crate) fn long() -> [u8; 16] {
-    fill()
-}
-
-fn fill<const N: usize>() -> [u8; N] {
+/// As many random bytes.
+pub(crate) fn fill<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     SystemRandom::new().fill(&mut bytes).expect("the machine's source of randomness does not fail");
     bytes

@@ -151,6 +151,7 @@ fn follow_one(l2: &L2, read: &mut Read, message: &StreamId) {
         Some(targets) => {
             l2.shared.generations.change(&targets);
             l2.shared.journal.changed(&targets, "another process", l2.shared.clock.now());
+            l2.shared.journal.heard(&events_in(&field("e").unwrap_or_default()));
         }
         None => give_up_all(l2),
     }
@@ -181,7 +182,7 @@ const SCOPE: u8 = 1;
 const TAG: u8 = 2;
 
 /// Targets as bytes: for each one its reach, and the ids down to it.
-pub(super) fn write(targets: &[Target]) -> Vec<u8> {
+pub(super) fn targets_as_bytes(targets: &[Target]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(targets.len() * 49);
     for target in targets {
         let reach = match (target.scope, target.tag) {
@@ -214,6 +215,14 @@ fn targets_in(mut bytes: &[u8]) -> Option<Vec<Target>> {
     Some(targets)
 }
 
+pub(super) fn events_as_bytes(events: &[u128]) -> Vec<u8> {
+    events.iter().flat_map(|event| event.to_be_bytes()).collect()
+}
+
+fn events_in(bytes: &[u8]) -> Vec<u128> {
+    bytes.as_chunks().0.iter().map(|event| u128::from_be_bytes(*event)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,7 +235,7 @@ mod tests {
             Target { namespace: a, scope: Some(b), tag: None },
             Target { namespace: a, scope: Some(b), tag: Some(c) },
         ];
-        let bytes = write(&targets);
+        let bytes = targets_as_bytes(&targets);
         assert_eq!(targets_in(&bytes).as_deref(), Some(&targets[..]));
         assert_eq!(targets_in(&bytes[1..]), None);
         assert_eq!(targets_in(&bytes[..bytes.len() - 1]), None);

@@ -8,7 +8,7 @@ use crate::generation::Target;
 use crate::key::Id;
 use crate::sync::{Mutex, lock};
 
-type Waiting = (Vec<Target>, Option<u128>);
+type Waiting = (Vec<Target>, Vec<u128>);
 
 /// More than this many become one: that everything changed.
 const MOST: usize = 4_096;
@@ -34,15 +34,15 @@ impl Pending {
         self.len.load(Acquire)
     }
 
-    pub(crate) fn add(&self, targets: &[Target], event: Option<u128>) {
+    pub(crate) fn add(&self, targets: &[Target], events: &[u128]) {
         let mut waiting = lock(&self.waiting);
         if waiting.len() < MOST {
-            waiting.push_back((targets.to_vec(), event));
+            waiting.push_back((targets.to_vec(), events.to_vec()));
         } else {
             let all = |namespace: &Id| Target { namespace: *namespace, scope: None, tag: None };
             // The first one may be on its way to Redis at this moment.
             waiting.truncate(1);
-            waiting.push_back((self.namespaces.iter().map(all).collect(), None));
+            waiting.push_back((self.namespaces.iter().map(all).collect(), vec![]));
         }
         self.len.store(waiting.len(), std::sync::atomic::Ordering::Release);
     }
