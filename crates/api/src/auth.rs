@@ -139,6 +139,30 @@ pub(crate) trait Required {
 /// Asks for `orders:read`.
 pub(crate) struct OrdersRead;
 
+/// Asks for `performance:read`.
+pub(crate) struct PerformanceRead;
+
+impl Required for PerformanceRead {
+    const SCOPE: Scope = Scope::PerformanceRead;
+}
+
+/// An operator, with a key of the scope `S`; whose seller, if any, plays no part.
+pub(crate) struct Operator<S>(PhantomData<S>);
+
+impl<S: Required> FromRequest for Operator<S> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let extensions = request.extensions();
+        let Some(caller) = extensions.get::<Arc<Caller>>() else {
+            return ready(Err(Problem::unauthorized()));
+        };
+        let may = caller.scopes.contains(S::SCOPE);
+        ready(if may { Ok(Self(PhantomData)) } else { Err(Problem::forbidden(S::SCOPE)) })
+    }
+}
+
 /// Asks for `orders:write`.
 pub(crate) struct OrdersWrite;
 

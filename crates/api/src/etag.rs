@@ -8,6 +8,22 @@ use ring::digest::{Context, SHA256};
 /// Changes with the shape of the bodies, so that a new release never answers 304 for an old shape.
 const SCHEMA: u8 = 1;
 
+/// How a body is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coding {
+    Identity,
+    Gzip,
+}
+
+impl Coding {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Gzip => "gzip",
+        }
+    }
+}
+
 /// The tag of a body, without the coding that its bytes are sent in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Tag(String);
@@ -20,7 +36,17 @@ impl Tag {
         context.update(seller.as_uuid().as_bytes());
         context.update(bytes);
         let digest = context.finish();
-        Self(digest.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(hex(&digest.as_ref()[..16]))
+    }
+
+    /// A tag as it was before, from [`Tag::base`].
+    pub(crate) fn again(base: &str) -> Self {
+        Self(base.to_owned())
+    }
+
+    /// The tag without quotes and coding.
+    pub(crate) fn base(&self) -> &str {
+        &self.0
     }
 
     /// The tag with the version of the thing that the body shows.
@@ -28,9 +54,9 @@ impl Tag {
         Self(format!("{}-{version}", self.0))
     }
 
-    /// The `ETag` of the body as it is sent: unencoded.
-    pub(crate) fn header(&self) -> String {
-        format!("\"{}.identity\"", self.0)
+    /// The `ETag` of the body as it is sent.
+    pub(crate) fn header(&self, coding: Coding) -> String {
+        format!("\"{}.{}\"", self.0, coding.as_str())
     }
 
     /// Whether `If-None-Match` names this tag, in whatever coding. `*` names every tag.
@@ -53,6 +79,11 @@ impl Tag {
         let base = opaque.and_then(|opaque| opaque.rsplit_once('.'));
         base.is_some_and(|(base, _coding)| base == self.0)
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The tags in a header, which may stand several times.
@@ -89,7 +120,7 @@ mod tests {
     fn a_tag_is_found_in_a_list_and_in_any_coding() {
         let tag = Tag::of(seller(1), b"body");
         let Tag(base) = &tag;
-        assert!(knows(&tag, &tag.header()));
+        assert!(knows(&tag, &tag.header(Coding::Identity)));
         assert!(knows(&tag, "*"));
         assert!(knows(&tag, &format!("\"x.identity\", W/\"{base}.gzip\"")));
         assert!(!knows(&tag, &format!("\"{base}\"")));

@@ -2,6 +2,7 @@
 
 pub mod auth;
 mod body;
+mod cached;
 pub mod command;
 mod etag;
 mod health;
@@ -10,8 +11,10 @@ mod limits;
 mod openapi;
 mod orders;
 mod params;
+mod performance;
 mod problem;
 mod products;
+mod relay;
 mod request_id;
 mod respond;
 mod routes;

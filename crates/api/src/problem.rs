@@ -142,7 +142,7 @@ impl Problem {
     pub(crate) fn forbidden(scope: Scope) -> Self {
         Self::new(
             StatusCode::FORBIDDEN,
-            format!("this takes a seller's key with the scope {scope}"),
+            format!("this takes {} key with the scope {scope}", whose(scope)),
         )
     }
 
@@ -206,10 +206,30 @@ impl Problem {
     }
 }
 
+fn whose(scope: Scope) -> &'static str {
+    if scope.is_operators() { "an operator's" } else { "a seller's" }
+}
+
 /// What an error came from, in one line for the log.
 pub(crate) fn causes(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// A load of the cache fails with the problem that it came to, for all who waited for it.
+impl std::error::Error for Problem {}
+
+impl From<jebi_cache::LoadError> for Problem {
+    fn from(error: jebi_cache::LoadError) -> Self {
+        if let Some(problem) = error.loader::<Self>() {
+            return problem.clone();
+        }
+        tracing::error!(request.id = request_id::current(), "request failed: {error}");
+        match error {
+            jebi_cache::LoadError::TimedOut(_) => Self::busy(),
+            _ => Self::internal(),
+        }
+    }
 }
 
 impl From<db::Error> for Problem {

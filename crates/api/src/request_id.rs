@@ -20,6 +20,14 @@ pub(crate) fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Does work for the request `id` that runs on a task of its own.
+pub(crate) async fn within<T>(id: Option<String>, work: impl Future<Output = T>) -> T {
+    match id {
+        Some(id) => CURRENT.scope(id, work).await,
+        None => work.await,
+    }
+}
+
 /// Names the request, after what its sender calls it where that is fit for a log, and logs its end.
 pub(crate) async fn name<B: MessageBody>(
     mut request: ServiceRequest,

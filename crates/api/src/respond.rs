@@ -1,7 +1,7 @@
 //! How a seller's data is answered.
 
 use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::Author;
 use jebi_domain::{At, Page, PageSize, Position, SellerId, TotalIs};
@@ -9,7 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
-use crate::etag::Tag;
+use crate::etag::{Coding, Tag};
 use crate::openapi::one_of;
 use crate::problem::Problem;
 use crate::request_id;
@@ -21,6 +21,12 @@ pub(crate) struct Encoded {
 }
 
 impl Encoded {
+    /// The body of a list or of sums.
+    pub(crate) fn of(seller: SellerId, body: &impl Serialize) -> Result<Self, Problem> {
+        let bytes = encode(body)?;
+        Ok(Self { tag: Tag::of(seller, &bytes), bytes })
+    }
+
     /// The body of a thing that has come to `version`.
     pub(crate) fn new(
         seller: SellerId,
@@ -85,19 +91,20 @@ pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
 }
 
 /// A seller's data: theirs alone to keep, and to be asked for again before it is shown again.
-pub(crate) fn private(response: &mut HttpResponseBuilder, tag: &Tag) {
+pub(crate) fn private(response: &mut HttpResponseBuilder, tag: &Tag, coding: Coding) {
     response
-        .insert_header((header::ETAG, tag.header()))
+        .insert_header((header::ETAG, tag.header(coding)))
         .insert_header((header::CACHE_CONTROL, "private, no-cache"))
         .insert_header((header::VARY, "authorization, accept-encoding"));
 }
 
-/// The body, or 304 where the client has it already.
-pub(crate) fn answer(request: &HttpRequest, tag: &Tag, bytes: Vec<u8>) -> HttpResponse {
-    let is_known = tag.is_known_to(request);
-    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
-    private(&mut response, tag);
-    if is_known { response.finish() } else { response.content_type("application/json").body(bytes) }
+/// What was written, as it is now.
+pub(crate) fn written(
+    mut response: HttpResponseBuilder,
+    Encoded { tag, bytes }: Encoded,
+) -> HttpResponse {
+    private(&mut response, &tag, Coding::Identity);
+    response.content_type("application/json").body(bytes)
 }
 
 /// Who writes now. PostgreSQL keeps microseconds: what is answered now is what is read later.

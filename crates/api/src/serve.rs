@@ -13,6 +13,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use crate::problem::causes;
+use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
 use crate::{openapi, request_id, routes};
@@ -23,6 +24,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way at a stop have this long to end.
 const STOP_SECONDS: u64 = 10;
+/// PostgreSQL has this long to answer before the service listens without.
+const FIRST_ROUND: Duration = Duration::from_secs(3);
 
 /// Serves until SIGTERM or Ctrl-C, then ends what is under way.
 ///
@@ -45,8 +48,15 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let address = listener.local_addr()?;
     let db = settings.connect()?;
     let housekeeping = tokio::spawn(keep_house(db.clone()));
-    let state = State::new(settings, db);
+    let state = State::new(settings, db)?;
     let forgetting = tokio::spawn(forget_limits(state.clone()));
+    let mut relay = Relay::new(state.clone());
+    // Answers may be kept from the first one on; where PostgreSQL is not there yet, later.
+    let first_round = tokio::time::timeout(FIRST_ROUND, relay.round()).await;
+    if let Ok(Err(error)) = first_round {
+        tracing::warn!(causes = causes(&error), "events are not followed yet: {error}");
+    }
+    let relay = tokio::spawn(relay.run());
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
@@ -68,6 +78,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let served = server.await;
     housekeeping.abort();
     forgetting.abort();
+    relay.abort();
     tracing::info!("Stopped");
     Ok(served?)
 }
@@ -84,6 +95,9 @@ async fn keep_house(db: Pool) {
         let mut done = housekeeping::fold_totals(&db).await.map(|_| ());
         if done.is_ok() && round % FORGET_EVERY == 0 {
             done = housekeeping::forget_answers(&db).await;
+        }
+        if done.is_ok() && round % FORGET_EVERY == 0 {
+            done = jebi_db_optimizer::relay::rotate(&db).await;
         }
         if let Err(error) = done {
             tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");

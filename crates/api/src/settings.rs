@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jebi_cache::{Builder, Cache, Compression, L1, Redis};
 use jebi_db_optimizer as db;
 use jebi_domain::MasterKey;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -71,6 +72,72 @@ const POOL_TIMEOUT: Variable = Variable {
     meaning: "Seconds that a request waits for a connection; then it is answered 503.",
 };
 
+const REDIS_URL: Variable = Variable {
+    name: "REDIS_URL",
+    default: "",
+    is: "a URL, like redis://:password@127.0.0.1:6379/0",
+    meaning: "The Redis that processes share; wins over the four variables below. Without it and \
+              `REDIS_HOST` each process caches for itself.",
+};
+const REDIS_HOST: Variable = Variable {
+    name: "REDIS_HOST",
+    default: "",
+    is: "a name or an address",
+    meaning: "Where Redis is, in place of `REDIS_URL`.",
+};
+const REDIS_PORT: Variable =
+    Variable { name: "REDIS_PORT", default: "6379", is: "a port", meaning: "With `REDIS_HOST`." };
+const REDIS_DB: Variable = Variable {
+    name: "REDIS_DB",
+    default: "0",
+    is: "a number",
+    meaning: "The number of the database, with `REDIS_HOST`.",
+};
+const REDIS_PASSWORD: Variable = Variable {
+    name: "REDIS_PASSWORD",
+    default: "",
+    is: "a password",
+    meaning: "With `REDIS_HOST`; none where it is not set.",
+};
+const COMPRESSION: Variable = Variable {
+    name: "CACHE_COMPRESSION_ENABLED",
+    default: "true",
+    is: "true or false",
+    meaning: "Whether values are made smaller in Redis.",
+};
+const COMPRESSION_THRESHOLD: Variable = Variable {
+    name: "CACHE_COMPRESSION_THRESHOLD",
+    default: "1024",
+    is: "a count of bytes",
+    meaning: "Shorter values stay as they are.",
+};
+const COMPRESSION_LEVEL: Variable = Variable {
+    name: "CACHE_COMPRESSION_LEVEL",
+    default: "6",
+    is: "a number from 0 to 9",
+    meaning: "0 = off, 1 to 3 = lz4, 4 to 9 = zstd, in rising strength. Values that become less than a \
+              tenth smaller stay as they are.",
+};
+const CACHE_BYTES: Variable = Variable {
+    name: "JEBI_CACHE_MAX_BYTES",
+    default: "67108864",
+    is: "a count of bytes above 0",
+    meaning: "What a process keeps of answers, at most.",
+};
+const CACHE_ENTRIES: Variable = Variable {
+    name: "JEBI_CACHE_MAX_ENTRIES",
+    default: "1000",
+    is: "a count above 0",
+    meaning: "How many answers a process keeps, at most.",
+};
+const CACHE_STALENESS: Variable = Variable {
+    name: "JEBI_CACHE_MAX_STALENESS_MS",
+    default: "2000",
+    is: "milliseconds, 1000 to 60000",
+    meaning: "How old, at most, an answer is that another process has changed. What this process \
+              changed is never old.",
+};
+
 const VARIABLES: &[&Variable] = &[
     &LISTEN,
     &MASTER_KEY,
@@ -80,7 +147,23 @@ const VARIABLES: &[&Variable] = &[
     &POOL_SIZE,
     &MAX_OVERFLOW,
     &POOL_TIMEOUT,
+    &REDIS_URL,
+    &REDIS_HOST,
+    &REDIS_PORT,
+    &REDIS_DB,
+    &REDIS_PASSWORD,
+    &COMPRESSION,
+    &COMPRESSION_THRESHOLD,
+    &COMPRESSION_LEVEL,
+    &CACHE_BYTES,
+    &CACHE_ENTRIES,
+    &CACHE_STALENESS,
 ];
+
+/// Those that need not be set and have no default.
+const OPTIONAL: &[&str] = &[REDIS_URL.name, REDIS_HOST.name, REDIS_PASSWORD.name];
+/// Those whose values are shown nowhere.
+const SECRET: &[&str] = &[MASTER_KEY.name, DATABASE_URL.name, REDIS_URL.name, REDIS_PASSWORD.name];
 
 /// All that `jebi serve` is told.
 #[derive(Debug)]
@@ -97,6 +180,14 @@ pub struct Settings {
     pub database_url: SecretString,
     /// How many connections to it.
     pub pool: db::Config,
+    /// Where Redis is, if anywhere.
+    pub redis_url: Option<SecretString>,
+    /// How values are made smaller there.
+    pub compression: Compression,
+    /// What a process keeps.
+    pub l1: L1,
+    /// How old an answer may be that another process has changed.
+    pub max_staleness: Duration,
 }
 
 /// What is wrong with the environment: one sentence for each variable.
@@ -131,8 +222,28 @@ impl Settings {
         let timeout = reader.read_with(&POOL_TIMEOUT, |text| {
             text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
         });
+        let redis_url = reader.redis_url();
+        let is_compressed: Option<bool> = reader.read(&COMPRESSION);
+        let threshold_bytes = reader.read(&COMPRESSION_THRESHOLD);
+        let level = reader
+            .read_with(&COMPRESSION_LEVEL, |text| text.parse().ok().filter(|level| *level <= 9));
+        let above_0 = |text: &str| text.parse().ok().filter(|count| *count > 0);
+        let max_bytes = reader.read_with(&CACHE_BYTES, above_0);
+        let max_entries = reader.read_with(&CACHE_ENTRIES, above_0);
+        let max_staleness = reader.read_with(&CACHE_STALENESS, |text| {
+            // The relay is taken over within a second.
+            let ms = text.parse().ok().filter(|ms| (1_000..=60_000).contains(ms));
+            ms.map(Duration::from_millis)
+        });
         let all = || {
             Some(Self {
+                redis_url: redis_url?,
+                compression: Compression {
+                    threshold_bytes: threshold_bytes?,
+                    level: if is_compressed? { level? } else { 0 },
+                },
+                l1: L1 { max_bytes: max_bytes?, max_entries: max_entries? },
+                max_staleness: max_staleness?,
                 listen: listen?,
                 master_key: master_key?,
                 log: log?,
@@ -147,6 +258,20 @@ impl Settings {
             })
         };
         all().ok_or(BadSettings(reader.wrong))
+    }
+
+    /// A cache without its namespaces.
+    #[must_use]
+    pub fn cache(&self) -> Builder {
+        let builder = Cache::builder()
+            .l1(self.l1)
+            .compression(self.compression)
+            .max_staleness(self.max_staleness)
+            .secret(self.master_key.cache_secret());
+        match &self.redis_url {
+            Some(url) => builder.redis(Redis::url(url.expose_secret())),
+            None => builder,
+        }
     }
 
     /// A pool of connections to PostgreSQL. Inside a runtime.
@@ -189,6 +314,21 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
+    /// `REDIS_URL`, or what its parts come to; `Some(None)` without either.
+    fn redis_url(&mut self) -> Option<Option<SecretString>> {
+        let set = |variable: &Variable| (self.lookup)(variable.name).filter(|set| !set.is_empty());
+        if let Some(url) = set(&REDIS_URL) {
+            return Some(Some(url.into()));
+        }
+        let (Some(host), password) = (set(&REDIS_HOST), set(&REDIS_PASSWORD)) else {
+            return Some(None);
+        };
+        let password =
+            password.map_or_else(String::new, |password| format!(":{}@", escaped(&password)));
+        let (port, db): (u16, u32) = (self.read(&REDIS_PORT)?, self.read(&REDIS_DB)?);
+        Some(Some(format!("redis://{password}{host}:{port}/{db}").into()))
+    }
+
     fn read<T: FromStr>(&mut self, variable: &Variable) -> Option<T> {
         self.read_with(variable, |text| text.parse().ok())
     }
@@ -207,14 +347,26 @@ impl Reader<'_> {
         let value = parse(set.as_deref().unwrap_or(default));
         if value.is_none() {
             // A secret that was mistyped is a secret still.
-            let shown = match *name {
-                "JEBI_MASTER_KEY" | "DATABASE_URL" => String::new(),
-                _ => format!("=\"{}\"", set.unwrap_or_default()),
+            let shown = match SECRET.contains(name) {
+                true => String::new(),
+                false => format!("=\"{}\"", set.unwrap_or_default()),
             };
             self.wrong.push(format!("{name}{shown} is not {is}"));
         }
         value
     }
+}
+
+/// As it may stand in a URL.
+fn escaped(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut escaped, byte| {
+        if byte.is_ascii_alphanumeric() {
+            escaped.push(char::from(byte));
+        } else {
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+        escaped
+    })
 }
 
 /// `docs/settings.md`.
@@ -229,8 +381,11 @@ pub fn documentation() -> String {
          | variable | default | meaning |\n|---|---|---|\n",
     );
     for Variable { name, default, is, meaning } in VARIABLES {
-        let default =
-            if default.is_empty() { "required".to_owned() } else { format!("`{default}`") };
+        let default = match default.is_empty() {
+            true if OPTIONAL.contains(name) => "none".to_owned(),
+            true => "required".to_owned(),
+            false => format!("`{default}`"),
+        };
         let _ = writeln!(page, "| `{name}` | {default} | {meaning} Value: {is}. |");
     }
     page
@@ -280,6 +435,32 @@ mod tests {
             ("JEBI_RATE_LIMIT_PER_MINUTE", "0"),
         ];
         assert_eq!(read(&set).unwrap().rate_limit_per_minute, None);
+    }
+
+    #[test]
+    fn redis_is_named_whole_or_in_parts_or_not_at_all() {
+        let url = |set: &[(&str, &str)]| {
+            let needed = [("JEBI_MASTER_KEY", KEY), ("DATABASE_URL", "postgres://x")];
+            let set: Vec<_> = needed.iter().chain(set).copied().collect();
+            read(&set).unwrap().redis_url.map(|url| url.expose_secret().to_owned())
+        };
+        assert_eq!(url(&[]), None);
+        let parts = [("REDIS_HOST", "cache"), ("REDIS_PASSWORD", "a:b/c"), ("REDIS_DB", "3")];
+        assert_eq!(url(&parts).unwrap(), "redis://:a%3Ab%2Fc@cache:6379/3");
+        let both = [("REDIS_HOST", "cache"), ("REDIS_URL", "redis://other")];
+        assert_eq!(url(&both).unwrap(), "redis://other");
+    }
+
+    #[test]
+    fn compression_can_be_off_in_two_ways() {
+        let level = |set: &[(&str, &str)]| {
+            let needed = [("JEBI_MASTER_KEY", KEY), ("DATABASE_URL", "postgres://x")];
+            let set: Vec<_> = needed.iter().chain(set).copied().collect();
+            read(&set).unwrap().compression.level
+        };
+        assert_eq!(level(&[]), 6);
+        assert_eq!(level(&[("CACHE_COMPRESSION_ENABLED", "false")]), 0);
+        assert_eq!(level(&[("CACHE_COMPRESSION_LEVEL", "0")]), 0);
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use jebi_db_optimizer::Pool;
+use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
+use tokio::sync::Notify;
 
 use crate::auth::KnownKeys;
+use crate::cached::Caches;
 use crate::limits::Limits;
+use crate::problem::Problem;
 use crate::settings::Settings;
 
 /// Built once at the start and handed to every worker.
@@ -15,6 +18,9 @@ pub(crate) struct State(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) db: Pool,
+    pub(crate) caches: Caches,
+    /// Wakes this process's relay.
+    pub(crate) committed: Notify,
     pub(crate) cursors: CursorKey,
     pub(crate) known_keys: KnownKeys,
     pub(crate) limits: Limits,
@@ -22,14 +28,38 @@ pub(crate) struct Shared {
 }
 
 impl State {
-    pub(crate) fn new(settings: Settings, db: Pool) -> Self {
-        Self(Arc::new(Shared {
+    /// Inside a runtime.
+    ///
+    /// # Errors
+    /// Where the address of Redis cannot be read.
+    pub(crate) fn new(settings: Settings, db: Pool) -> Result<Self, jebi_cache::Error> {
+        Ok(Self(Arc::new(Shared {
             db,
+            caches: Caches::new(settings.cache())?,
+            committed: Notify::new(),
             cursors: settings.master_key.cursor_key(),
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: settings.master_key,
-        }))
+        })))
+    }
+}
+
+impl Shared {
+    /// Ends a transaction as [`Transaction::settle`] does; once it is committed, returns when no reader of this process
+    /// is answered from before it.
+    pub(crate) async fn settle<T>(
+        &self,
+        transaction: Transaction<'_>,
+        done: Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let happened = transaction.happened();
+        let value = transaction.settle(done).await?;
+        if !happened.is_empty() {
+            self.caches.report(&happened).await;
+            self.committed.notify_one();
+        }
+        Ok(value)
     }
 }
 

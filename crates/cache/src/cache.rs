@@ -218,6 +218,11 @@ impl Cache {
         self.invalidate(&targets, &[], "clear").await
     }
 
+    /// Gives up all that this process holds, for a process that may have missed something. No call of Redis.
+    pub fn clear_this_process(&self) {
+        self.0.generations.change_all();
+    }
+
     /// What has happened since the cache was built. Reads all of the level in the process.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -5,6 +5,9 @@
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::time::Duration;
+
+use crate::clock::milliseconds;
 
 /// A moment to vouch for: what was written before it has been reported.
 #[derive(Debug, Clone, Copy)]
@@ -13,6 +16,16 @@ pub struct Moment {
     pub(crate) here: u64,
     /// On Redis's clock, in milliseconds.
     pub(crate) shared: Option<u64>,
+}
+
+impl Moment {
+    /// So much earlier.
+    #[must_use]
+    pub fn earlier(self, by: Duration) -> Self {
+        let by = milliseconds(by);
+        let shared = self.shared.map(|shared| shared.saturating_sub(by));
+        Self { here: self.here.saturating_sub(by), shared }
+    }
 }
 
 /// Until when, in milliseconds of this process's clock.

@@ -16,6 +16,7 @@ mod plan;
 mod pool;
 pub mod products;
 mod random;
+pub mod relay;
 pub mod sellers;
 mod statement;
 #[cfg(feature = "testing")]

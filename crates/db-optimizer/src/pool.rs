@@ -1,7 +1,7 @@
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::NoTls;
 
 use crate::Error;
+use crate::relay::Happened;
 
 /// How many connections are kept, and how long one is waited for.
 #[derive(Debug, Clone)]
@@ -136,7 +137,7 @@ impl Pool {
         let mut lent = self.get().await?;
         lent.connection.in_transaction = true;
         lent.control(begin).await.map_err(Error::of("begin a transaction"))?;
-        Ok(Transaction { lent })
+        Ok(Transaction { lent, happened: Mutex::default() })
     }
 
     /// How many statements the pool's connections have sent, without `BEGIN`, `COMMIT` and
@@ -195,9 +196,21 @@ impl DerefMut for Lent<'_> {
 /// A transaction under way. It is a connection to run statements on.
 pub struct Transaction<'a> {
     lent: Lent<'a>,
+    happened: Mutex<Vec<Happened>>,
 }
 
 impl Transaction<'_> {
+    /// Remembers an event that was written in this transaction.
+    pub(crate) fn note(&self, happened: Happened) {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner).push(happened);
+    }
+
+    /// The events that were written in this transaction: to be reported once it is committed.
+    #[must_use]
+    pub fn happened(&self) -> Vec<Happened> {
+        self.happened.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Makes what was done last. One round trip.
     ///
     /// # Errors

@@ -9,7 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::random::random;
-use crate::{Bind, Statement};
+use crate::relay::Happened;
+use crate::{Bind, Statement, Transaction};
 
 /// Who makes a change, and when.
 #[derive(Debug, Clone)]
@@ -24,48 +25,57 @@ pub struct Author {
 
 /// Something happened to `aggregate`, which came to `version`. The payload holds no personal data.
 pub(crate) fn event(
+    transaction: &Transaction<'_>,
     seller: SellerId,
     name: &str,
-    aggregate: Uuid,
-    version: i64,
+    (aggregate, version): (Uuid, i64),
     payload: Value,
     at: DateTime<Utc>,
 ) -> Statement {
-    Statement::new(
+    let id = EventId::new(at, random());
+    let statement = Statement::new(
         "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload, occurred_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7)",
         vec![
-            Bind::from(EventId::new(at, random())),
+            Bind::from(id),
             Bind::from(seller),
             Bind::from(name),
             Bind::from(aggregate),
             Bind::from(version),
-            Bind::from(payload),
+            Bind::from(payload.clone()),
             Bind::from(at),
         ],
-    )
+    );
+    transaction.note(Happened { id, seller, event: name.to_owned(), aggregate, payload });
+    statement
 }
 
 /// The same happened to many aggregates at once. 1 statement.
 pub(crate) fn events(
+    transaction: &Transaction<'_>,
     seller: SellerId,
     name: &str,
-    aggregates: Vec<Uuid>,
-    versions: Vec<i64>,
+    aggregates: &[(Uuid, i64)],
+    payload: &Value,
     at: DateTime<Utc>,
 ) -> Statement {
-    let ids: Vec<Uuid> = aggregates.iter().map(|_| EventId::new(at, random()).as_uuid()).collect();
+    let ids: Vec<EventId> = aggregates.iter().map(|_| EventId::new(at, random())).collect();
+    for (id, (aggregate, _)) in ids.iter().zip(aggregates) {
+        let (event, payload) = (name.to_owned(), payload.clone());
+        transaction.note(Happened { id: *id, seller, event, aggregate: *aggregate, payload });
+    }
     Statement::new(
         "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload, occurred_at)
-         SELECT id, $1, $2, aggregate_id, version, '{}', $3
-         FROM unnest($4, $5, $6) AS happened (id, aggregate_id, version)",
+         SELECT id, $1, $2, aggregate_id, version, $3, $4
+         FROM unnest($5, $6, $7) AS happened (id, aggregate_id, version)",
         vec![
             Bind::from(seller),
             Bind::from(name),
+            Bind::from(payload.clone()),
             Bind::from(at),
-            Bind::from(ids),
-            Bind::from(aggregates),
-            Bind::from(versions),
+            Bind::from(ids.into_iter().map(EventId::as_uuid).collect::<Vec<_>>()),
+            Bind::from(aggregates.iter().map(|(id, _)| *id).collect::<Vec<_>>()),
+            Bind::from(aggregates.iter().map(|(_, version)| *version).collect::<Vec<_>>()),
         ],
     )
 }

@@ -47,6 +47,12 @@ impl MasterKey {
         CursorKey::new(&expand(&self.root, &[b"cursor"]))
     }
 
+    /// Signs and encrypts what a cache keeps outside the process.
+    #[must_use]
+    pub fn cache_secret(&self) -> [u8; 32] {
+        expand(&self.root, &[b"cache"])
+    }
+
     /// The keys of one seller. They hang on the seller's `salt` as well: when the salt is erased,
     /// what was sealed under it is gone for good.
     ///

@@ -3,16 +3,18 @@ use std::collections::BTreeMap;
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{NaiveDate, Utc};
+use chrono_tz::Asia::Seoul;
+use jebi_cache::Load;
 use jebi_db_optimizer::analytics::{self, Analytics, Cell};
 use jebi_domain::OrderStatus;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::auth::{OrdersRead, Seller};
-use crate::etag::Tag;
+use crate::cached::{Key, answer};
 use crate::params::{Params, count};
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{answer, encode};
+use crate::respond::Encoded;
 use crate::state::State;
 
 /// What a seller's last days came to. Days are those of Seoul.
@@ -183,8 +185,13 @@ pub(crate) async fn performance(
     });
     params.finish()?;
     let (days, owner) = (days.unwrap_or(7), seller.keys.seller());
-    let analytics = analytics::last_days(&state.db, owner, days, Utc::now()).await?;
-    let bytes = encode(&AnalyticsBody::new(days, &analytics))?;
-    let tag = Tag::of(owner, &bytes);
-    Ok(answer(&request, &tag, bytes))
+    let now = Utc::now();
+    // A new day has new sums, whether or not anything was sold.
+    let key = Key::days(owner, days, now.with_timezone(&Seoul).date_naive());
+    let state = State::clone(&state);
+    answer(&request, &state.clone().caches.analytics, &key, "sums", async move |_: Load| {
+        let analytics = analytics::last_days(&state.db, owner, days, now).await?;
+        Encoded::of(owner, &AnalyticsBody::new(days, &analytics)).map(Some)
+    })
+    .await
 }

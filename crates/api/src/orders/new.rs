@@ -21,7 +21,7 @@ use crate::body::{Json, objects, optional_object};
 use crate::etag::Tag;
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{author, private};
+use crate::respond::{Encoded, author, written};
 use crate::state::State;
 
 /// The longest order is of this many lines; the real orders' longest has 1,114.
@@ -354,7 +354,7 @@ pub(crate) async fn create(
 
     let transaction = state.db.begin(owner).await?;
     let done = answer(&transaction, &seller, request, checked).await;
-    Ok(created(owner, transaction.settle(done).await?))
+    Ok(created(owner, state.settle(transaction, done).await?))
 }
 
 /// The first answer to the request: that of before, or of now.
@@ -398,9 +398,10 @@ async fn store(
 
 fn created(owner: SellerId, Answer { location, body }: Answer) -> HttpResponse {
     let mut response = HttpResponse::Created();
+    response.insert_header((header::LOCATION, location));
     // A new order is of version 1, whenever the answer is given.
-    private(&mut response, &Tag::of(owner, &body).with_version(1));
-    response.insert_header((header::LOCATION, location)).content_type("application/json").body(body)
+    let tag = Tag::of(owner, &body).with_version(1);
+    written(response, Encoded { tag, bytes: body })
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<&str, Problem> {

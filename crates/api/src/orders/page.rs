@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
+use jebi_cache::Load;
 use jebi_db_optimizer::orders::{self, OrderSummary};
 use jebi_domain::{
     At, Bounds, Currency, OrderFilter, OrderStatus, PageSize, Platform, Search, Sight,
@@ -11,11 +14,12 @@ use uuid::Uuid;
 
 use super::whole::{LineBody, currencies, platforms, statuses};
 use crate::auth::{OrdersRead, Seller};
-use crate::etag::Tag;
+use crate::cached::{Key, answer};
+use crate::etag::hex;
 use crate::openapi::word_parameter;
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{PageBody, answer, encode};
+use crate::respond::{Encoded, PageBody};
 use crate::state::State;
 
 /// An order as a list shows it.
@@ -133,12 +137,20 @@ pub(crate) async fn list(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let Wanted { filter, at, size } = Wanted::read(request.query_string(), &state, &seller)?;
-    let page = orders::page(&state.db, &seller.keys, &filter, at, size).await?;
-    let owner = seller.keys.seller();
-    let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
-    let body =
-        PageBody::new(page, (at, size), |order| SummaryBody::new(order, seller.sight()), cursor);
-    let bytes = encode(&body)?;
-    let tag = Tag::of(owner, &bytes);
-    Ok(answer(&request, &tag, bytes))
+    let (owner, sight) = (seller.keys.seller(), seller.sight());
+    let name = match &filter.search {
+        // What is searched for may be a name or a telephone, which no key holds.
+        Some(_) => hex(&seller.keys.fingerprint(filter.canonical().as_bytes())),
+        None => filter.canonical(),
+    };
+    let key = Key::page(owner, Some(sight), &name, (at, size), 0);
+    let (state, keys) = (State::clone(&state), Arc::clone(&seller.keys));
+    answer(&request, &state.clone().caches.orders, &key, "page", async move |load: Load| {
+        let page = orders::page(&state.db, &keys, &filter, at, size).await?;
+        page.items.iter().for_each(|order| load.add_tag(&order.id.to_string()));
+        let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
+        let show = |order| SummaryBody::new(order, sight);
+        Encoded::of(owner, &PageBody::new(page, (at, size), show, cursor)).map(Some)
+    })
+    .await
 }

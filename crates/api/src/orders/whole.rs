@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
+use jebi_cache::Load;
 use jebi_db_optimizer::orders::{self, HistoryEntry, Order, OrderLine, PurchaseOrder};
 use jebi_domain::{
     Address, Currency, Customer, OrderId, OrderStatus, Platform, ProductId, SellerId, Sight,
@@ -11,9 +14,10 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::auth::{OrdersRead, Seller};
+use crate::cached::{Key, answer};
 use crate::openapi::one_of;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{Encoded, answer};
+use crate::respond::Encoded;
 use crate::state::State;
 
 /// An order with everything that belongs to it.
@@ -234,8 +238,13 @@ pub(crate) async fn find(
 ) -> Result<HttpResponse, Problem> {
     crate::params::Params::of(request.query_string()).finish()?;
     let id = order_id(&path)?;
-    let order = orders::find(&state.db, &seller.keys, id).await?;
-    let order = order.ok_or_else(|| Problem::not_found("order"))?;
-    let Encoded { tag, bytes } = encoded(seller.keys.seller(), &order, seller.sight())?;
-    Ok(answer(&request, &tag, bytes))
+    let (owner, sight) = (seller.keys.seller(), seller.sight());
+    let key = Key::one(owner, Some(sight), id.as_uuid());
+    let (state, keys) = (State::clone(&state), Arc::clone(&seller.keys));
+    answer(&request, &state.clone().caches.orders_detail, &key, "order", async move |load: Load| {
+        load.add_tag(&id.to_string());
+        let order = orders::find(&state.db, &keys, id).await?;
+        order.map(|order| encoded(owner, &order, sight)).transpose()
+    })
+    .await
 }

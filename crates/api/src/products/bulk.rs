@@ -121,7 +121,7 @@ pub(crate) async fn bulk_stock(
     let transaction = state.db.begin(owner).await?;
     let may_be_negative = body.value.allow_negative;
     let done = products::change_stocks(&transaction, owner, &rows, may_be_negative, &author).await;
-    let outcomes = transaction.settle(done).await?;
+    let outcomes = state.settle(transaction, done.map_err(Problem::from)).await?;
     let results = rows.iter().zip(outcomes).map(|(row, outcome)| {
         let (status, stock, detail) = match outcome {
             StockOutcome::Changed(stock) => (200, Some(stock), None),

@@ -11,7 +11,7 @@ use crate::auth::{ProductsWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{Encoded, author, private};
+use crate::respond::{Encoded, author, written};
 use crate::state::State;
 
 /// What is to change; an absent field stays as it is.
@@ -106,10 +106,7 @@ pub(crate) async fn update(
     let change = body.value.check()?;
     let transaction = state.db.begin(seller.keys.seller()).await?;
     let done = apply(&transaction, &seller, &request, id, change).await;
-    let Encoded { tag, bytes } = transaction.settle(done).await?;
-    let mut response = HttpResponse::Ok();
-    private(&mut response, &tag);
-    Ok(response.content_type("application/json").body(bytes))
+    Ok(written(HttpResponse::Ok(), state.settle(transaction, done).await?))
 }
 
 async fn apply(

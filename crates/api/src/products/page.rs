@@ -1,5 +1,6 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
+use jebi_cache::Load;
 use jebi_db_optimizer::products::{self, Extras};
 use jebi_domain::{
     At, Money, PageSize, PriceRange, ProductFilter, Search, StockLevel, Text, Wholesaler,
@@ -7,11 +8,11 @@ use jebi_domain::{
 
 use super::whole::{ProductBody, statuses};
 use crate::auth::{ProductsRead, Seller};
-use crate::etag::Tag;
+use crate::cached::{Key, answer};
 use crate::openapi::{one_of, word_parameter};
 use crate::params::{Params, count};
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{PageBody, answer, encode};
+use crate::respond::{Encoded, PageBody};
 use crate::state::State;
 
 word_parameter!(StatusWord, statuses());
@@ -108,10 +109,22 @@ pub(crate) async fn list(
     let Wanted { filter, at, size, extras } =
         Wanted::read(request.query_string(), &state, &seller)?;
     let owner = seller.keys.seller();
-    let page = products::page(&state.db, owner, &filter, at, size, extras).await?;
-    let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
-    let body = PageBody::new(page, (at, size), ProductBody::from, cursor);
-    let bytes = encode(&body)?;
-    let tag = Tag::of(owner, &bytes);
-    Ok(answer(&request, &tag, bytes))
+    let (name, shown) =
+        (filter.canonical(), u64::from(extras.variants) + 2 * u64::from(extras.listings));
+    let key = Key::page(owner, None, &name, (at, size), shown);
+    let state = State::clone(&state);
+    let namespace = if filter.asks_for_offers() {
+        &state.clone().caches.inventory
+    } else if filter.search.is_some() {
+        &state.clone().caches.search
+    } else {
+        &state.clone().caches.products
+    };
+    answer(&request, namespace, &key, "page", async move |load: Load| {
+        let page = products::page(&state.db, owner, &filter, at, size, extras).await?;
+        page.items.iter().for_each(|product| load.add_tag(&product.id.to_string()));
+        let cursor = |next| state.cursors.write(owner, &filter.canonical(), next);
+        Encoded::of(owner, &PageBody::new(page, (at, size), ProductBody::from, cursor)).map(Some)
+    })
+    .await
 }

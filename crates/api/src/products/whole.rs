@@ -1,6 +1,7 @@
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
+use jebi_cache::Load;
 use jebi_db_optimizer::products::{self, Listing, PriceEntry, Product, Variant, Whole};
 use jebi_domain::{Currency, Platform, ProductId, ProductStatus, SellerId, Wholesaler};
 use serde::Serialize;
@@ -9,10 +10,11 @@ use utoipa::openapi::Schema;
 use uuid::Uuid;
 
 use crate::auth::{ProductsRead, Seller};
+use crate::cached::{Key, answer};
 use crate::openapi::one_of;
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::{Encoded, answer};
+use crate::respond::Encoded;
 use crate::state::State;
 
 /// A product.
@@ -201,8 +203,19 @@ pub(crate) async fn find(
 ) -> Result<HttpResponse, Problem> {
     Params::of(request.query_string()).finish()?;
     let owner = seller.keys.seller();
-    let whole = products::find(&state.db, owner, product_id(&path)?).await?;
-    let whole = whole.ok_or_else(|| Problem::not_found("product"))?;
-    let Encoded { tag, bytes } = encoded(owner, whole)?;
-    Ok(answer(&request, &tag, bytes))
+    let id = product_id(&path)?;
+    let key = Key::one(owner, None, id.as_uuid());
+    let state = State::clone(&state);
+    answer(
+        &request,
+        &state.clone().caches.products_detail,
+        &key,
+        "product",
+        async move |load: Load| {
+            load.add_tag(&id.to_string());
+            let whole = products::find(&state.db, owner, id).await?;
+            whole.map(|whole| encoded(owner, whole)).transpose()
+        },
+    )
+    .await
 }

@@ -92,7 +92,7 @@ pub async fn create(
             lines,
             insert_tokens(keys, &new),
             insert_history(seller, new.id, &entry),
-            happened(seller, "orders:created", new.id, &entry),
+            happened(transaction, seller, "orders:created", (new.id, &entry), &[]),
             audit(seller, "orders.create", new.id.as_uuid(), author, changes),
         ],
     )
@@ -199,6 +199,11 @@ pub async fn update(
     }
     let seller = keys.seller();
     let before = order.version;
+    let mut changed = Vec::new();
+    changed.extend(change.status.filter(|status| *status != order.status).map(|_| "status"));
+    let number = change.tracking_number.as_ref();
+    changed.extend(number.filter(|new| **new != order.tracking_number).map(|_| "tracking_number"));
+    changed.extend(change.memo.as_ref().filter(|new| **new != order.memo).map(|_| "memo"));
     order.status = change.status.unwrap_or(order.status);
     order.tracking_number = change.tracking_number.unwrap_or(order.tracking_number);
     order.memo = change.memo.unwrap_or(order.memo);
@@ -218,7 +223,7 @@ pub async fn update(
             update_order(seller, &order, before),
             // Fails on its foreign key or its primary key where the version was not `before`.
             insert_history(seller, order.id, &entry),
-            happened(seller, "orders:updated", order.id, &entry),
+            happened(transaction, seller, "orders:updated", (order.id, &entry), &changed),
             audit(seller, "orders.update", order.id.as_uuid(), author, changes),
         ],
     )
@@ -329,9 +334,15 @@ fn insert_history(seller: SellerId, order: OrderId, entry: &HistoryEntry) -> Sta
     )
 }
 
-fn happened(seller: SellerId, name: &str, order: OrderId, entry: &HistoryEntry) -> Statement {
-    let payload = json!({ "order_id": order, "status": entry.status });
-    event(seller, name, order.as_uuid(), entry.version, payload, entry.at)
+fn happened(
+    transaction: &Transaction<'_>,
+    seller: SellerId,
+    name: &str,
+    (order, entry): (OrderId, &HistoryEntry),
+    changed: &[&str],
+) -> Statement {
+    let payload = json!({ "order_id": order, "status": entry.status, "changed": changed });
+    event(transaction, seller, name, (order.as_uuid(), entry.version), payload, entry.at)
 }
 
 /// Orders have far fewer lines than an `i32` counts.

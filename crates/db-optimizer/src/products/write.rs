@@ -99,7 +99,8 @@ pub async fn update(
     ));
     let payload = json!({ "changed": changed });
     let (version, at) = (product.version, author.at);
-    statements.push(event(seller, "products:updated", id.as_uuid(), version, payload, at));
+    let subject = (id.as_uuid(), version);
+    statements.push(event(transaction, seller, "products:updated", subject, payload, at));
     let changes = json!({ "version": version, "changed": changed });
     statements.push(audit(seller, "products.update", id.as_uuid(), author, changes));
     send(transaction, statements).await.map_err(Error::of("change a product"))?;
@@ -175,6 +176,8 @@ pub async fn change_stocks(
         return Ok(outcomes);
     }
     let changes = json!({ "products": ids.len() });
+    let changed: Vec<(Uuid, i64)> = ids.iter().copied().zip(versions.iter().copied()).collect();
+    let payload = json!({ "changed": ["stock"] });
     let update = Statement::new(
         "UPDATE product_offers AS o
          SET stock = next.stock, version = next.version, updated_at = $1
@@ -182,9 +185,9 @@ pub async fn change_stocks(
          WHERE o.product_id = next.id AND o.seller_id = $5",
         vec![
             Bind::from(author.at),
-            Bind::from(ids.clone()),
+            Bind::from(ids),
             Bind::from(stocks),
-            Bind::from(versions.clone()),
+            Bind::from(versions),
             Bind::from(seller),
         ],
     );
@@ -192,7 +195,7 @@ pub async fn change_stocks(
         transaction,
         vec![
             update,
-            events(seller, "products:updated", ids, versions, author.at),
+            events(transaction, seller, "products:updated", &changed, &payload, author.at),
             audit(seller, "products.bulk_stock", seller.as_uuid(), author, changes),
         ],
     )

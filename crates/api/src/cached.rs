@@ -1,0 +1,369 @@
+//! How what a seller reads is cached: the namespaces, their keys, and what each event reaches.
+
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use chrono::NaiveDate;
+use flate2::write::GzEncoder;
+use jebi_cache::{
+    Body, Builder, Cache, CacheKey, Error, Event, Freshness, Hit, KeyBytes, Level, Load, Loaded,
+    Namespace, NamespaceConfig, Scope,
+};
+use jebi_db_optimizer::relay::Happened;
+use jebi_domain::{At, PageSize, SellerId, Sight};
+use std::io::Write as _;
+use std::time::Duration;
+use uuid::Uuid;
+
+use crate::etag::{Coding, Tag};
+use crate::problem::Problem;
+use crate::request_id;
+use crate::respond::{Encoded, private};
+
+/// The cache, and a handle to each namespace that is read.
+pub(crate) struct Caches {
+    pub(crate) all: Cache,
+    /// Pages of orders.
+    pub(crate) orders: Namespace,
+    /// Orders, whole.
+    pub(crate) orders_detail: Namespace,
+    /// Pages of products without a search.
+    pub(crate) products: Namespace,
+    /// Products, whole.
+    pub(crate) products_detail: Namespace,
+    /// Pages of products by price or stock: what changes these moves products in and out.
+    pub(crate) inventory: Namespace,
+    /// Pages of products with a search.
+    pub(crate) search: Namespace,
+    /// Sums.
+    pub(crate) analytics: Namespace,
+}
+
+/// The guide's TTL of orders and products.
+const FRESH_FOR: Duration = Duration::from_secs(300);
+/// So much longer a value is kept for the case that PostgreSQL does not answer.
+const STALE_FOR: Duration = Duration::from_secs(300);
+/// Changes with the shape of the bodies: releases side by side do not read each other's.
+const SCHEMA: u32 = 1;
+
+/// An event, and what it reaches of its seller's.
+const RULES: &[(&str, &[&str])] = &[
+    ("orders:created", &["orders", "orders_detail:{id}", "analytics"]),
+    ("orders:updated", &["orders", "orders_detail", "analytics"]),
+    ("orders:deleted", &["orders:updated"]),
+    ("orders:imported", &["orders:updated"]),
+    // What kind of update it was is in the event: one that moves no order reloads what shows it.
+    ("orders:moved", &["orders", "orders_detail:{id}", "analytics"]),
+    ("orders:edited", &["orders:{id}", "orders_detail:{id}"]),
+    ("orders:noted", &["orders_detail:{id}"]),
+    (
+        "products:updated",
+        &["products", "inventory", "recommendations", "products_detail", "search", "analytics"],
+    ),
+    ("products:created", &["products:updated"]),
+    ("products:deleted", &["products:updated"]),
+    ("products:imported", &["products:updated"]),
+    ("products:edited", &["products:{id}", "search:{id}", "inventory", "products_detail:{id}"]),
+];
+
+impl Caches {
+    /// The namespaces and rules on top of what the settings say.
+    pub(crate) fn new(builder: Builder) -> Result<Self, Error> {
+        let open = |name: &str| {
+            NamespaceConfig::new(name).fresh_for(FRESH_FOR).stale_for(STALE_FOR).schema(SCHEMA)
+        };
+        // Customers' names, and for some keys their telephones and addresses, are nobody's in Redis.
+        let sealed = |name: &str| open(name).encrypted();
+        let mut builder = builder
+            .vouched_from_outside()
+            .namespace(sealed("orders"))
+            .namespace(sealed("orders_detail"))
+            .namespace(open("products"))
+            .namespace(open("products_detail"))
+            .namespace(open("inventory"))
+            .namespace(open("search"))
+            .namespace(open("analytics"))
+            // Named by the guide's rule; nothing is recommended yet.
+            .namespace(open("recommendations"));
+        for (event, targets) in RULES {
+            builder = builder.add_dependency_rule(event, targets.iter().copied());
+        }
+        let all = builder.build()?;
+        Ok(Self {
+            orders: all.namespace("orders")?,
+            orders_detail: all.namespace("orders_detail")?,
+            products: all.namespace("products")?,
+            products_detail: all.namespace("products_detail")?,
+            inventory: all.namespace("inventory")?,
+            search: all.namespace("search")?,
+            analytics: all.namespace("analytics")?,
+            all,
+        })
+    }
+
+    /// Reports what was committed; returns when this process answers none of it from before. Redis calls: 1
+    /// for 500 events.
+    pub(crate) async fn report(&self, happened: &[Happened]) -> jebi_cache::Propagation {
+        let ids = Ids::of(happened);
+        let fields: Vec<[(&str, &str); 1]> = ids.fields();
+        self.all.emit_all(&events(happened, &fields)).await.l2
+    }
+
+    /// Follows, in this process alone, what was committed elsewhere.
+    pub(crate) fn hear(&self, happened: &[Happened]) {
+        let ids = Ids::of(happened);
+        let fields: Vec<[(&str, &str); 1]> = ids.fields();
+        events(happened, &fields).iter().for_each(|event| self.all.hear(event));
+    }
+}
+
+/// The ids of aggregates as the rules' `{id}`.
+struct Ids(Vec<String>);
+
+impl Ids {
+    fn of(happened: &[Happened]) -> Self {
+        Self(happened.iter().map(|happened| happened.aggregate.to_string()).collect())
+    }
+
+    fn fields(&self) -> Vec<[(&str, &str); 1]> {
+        self.0.iter().map(|id| [("id", id.as_str())]).collect()
+    }
+}
+
+fn events<'a>(happened: &'a [Happened], fields: &'a [[(&'a str, &'a str); 1]]) -> Vec<Event<'a>> {
+    let event = |(happened, fields): (&'a Happened, &'a [(&'a str, &'a str); 1])| Event {
+        name: kind(happened),
+        scope: scope(happened.seller),
+        fields,
+        id: Some(happened.id.as_uuid().as_u128()),
+    };
+    happened.iter().zip(fields).map(event).collect()
+}
+
+/// The rule that an event falls under: of an update, by what it changed.
+fn kind(happened: &Happened) -> &str {
+    let changed = happened.payload.get("changed").and_then(|changed| changed.as_array());
+    let Some(changed) = changed.filter(|changed| !changed.is_empty()) else {
+        return &happened.event;
+    };
+    let touches = |field: &str| changed.iter().any(|changed| changed == field);
+    match happened.event.as_str() {
+        "orders:updated" if touches("status") => "orders:moved",
+        "orders:updated" if touches("tracking_number") => "orders:edited",
+        "orders:updated" if changed.iter().all(|changed| changed == "memo") => "orders:noted",
+        "products:updated"
+            if changed.iter().all(|changed| changed == "price" || changed == "stock") =>
+        {
+            "products:edited"
+        }
+        event => event,
+    }
+}
+
+fn scope(seller: SellerId) -> Scope {
+    Scope::new(seller.as_uuid().as_u128())
+}
+
+/// What a seller asks for. There is no key without a seller, so that no body crosses from one to another.
+pub(crate) struct Key<'a> {
+    seller: SellerId,
+    /// How much of a customer it shows; absent where it shows none.
+    sight: Option<Sight>,
+    what: What<'a>,
+}
+
+enum What<'a> {
+    Page { filter: &'a str, at: At, size: PageSize, extras: u64 },
+    One(Uuid),
+    Days { days: u16, last: NaiveDate },
+}
+
+impl<'a> Key<'a> {
+    /// A page of the list with this filter.
+    pub(crate) fn page(
+        seller: SellerId,
+        sight: Option<Sight>,
+        filter: &'a str,
+        (at, size): (At, PageSize),
+        extras: u64,
+    ) -> Self {
+        Self { seller, sight, what: What::Page { filter, at, size, extras } }
+    }
+
+    /// A thing, whole.
+    pub(crate) fn one(seller: SellerId, sight: Option<Sight>, id: Uuid) -> Self {
+        Self { seller, sight, what: What::One(id) }
+    }
+
+    /// Sums of so many days up to `last`.
+    pub(crate) fn days(seller: SellerId, days: u16, last: NaiveDate) -> Self {
+        Self { seller, sight: None, what: What::Days { days, last } }
+    }
+}
+
+impl CacheKey for Key<'_> {
+    fn scope(&self) -> Scope {
+        scope(self.seller)
+    }
+
+    fn write(&self, bytes: &mut KeyBytes) {
+        bytes.u64(match self.sight {
+            None => 0,
+            Some(Sight::Masked) => 1,
+            Some(Sight::Full) => 2,
+        });
+        match &self.what {
+            What::Page { filter, at, size, extras } => {
+                bytes.str(filter).u64(size.items().into()).u64(*extras);
+                match at {
+                    At::Page(page) => bytes.u64(0).u64(page.number()),
+                    At::After(position) => bytes
+                        .u64(1)
+                        .u64(position.created_at.timestamp_micros().cast_unsigned())
+                        .u128(position.id.as_u128()),
+                };
+            }
+            What::One(id) => {
+                bytes.u128(id.as_u128());
+            }
+            What::Days { days, last } => {
+                bytes.u64((*days).into()).str(&last.to_string());
+            }
+        }
+    }
+}
+
+/// The body of `key`: cached, or loaded once for all who ask; 304 where the client has it, 404 where `load` finds
+/// nothing. A hit takes no connection.
+pub(crate) async fn answer<F, R>(
+    request: &HttpRequest,
+    namespace: &Namespace,
+    key: &Key<'_>,
+    thing: &str,
+    load: F,
+) -> Result<HttpResponse, Problem>
+where
+    F: FnOnce(Load) -> R + Send + 'static,
+    R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
+{
+    let load = |at: Load| {
+        let id = request_id::current();
+        let load = load(at);
+        request_id::within(id, async {
+            Ok::<_, Problem>(load.await?.map_or_else(Loaded::absent, loaded))
+        })
+    };
+    let hit = namespace.get_or_load(key, load).await?;
+    let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;
+    Ok(respond(request, &hit, body))
+}
+
+fn loaded(Encoded { tag, bytes }: Encoded) -> Loaded {
+    let gzip = gzipped(&bytes);
+    let body = Body::new(bytes).with_etag(tag.base());
+    match gzip {
+        Some(gzip) => body.with_gzip(gzip).into(),
+        None => body.into(),
+    }
+}
+
+/// Once per body, not per answer; not where it saves little.
+fn gzipped(bytes: &[u8]) -> Option<Vec<u8>> {
+    const WORTH_IT: usize = 1_024;
+    if bytes.len() < WORTH_IT {
+        return None;
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|gzip| gzip.len() <= bytes.len() / 10 * 9)
+}
+
+fn respond(request: &HttpRequest, hit: &Hit, body: &Body) -> HttpResponse {
+    let tag = Tag::again(body.etag.as_deref().unwrap_or_default());
+    let (coding, bytes) = match &body.gzip {
+        Some(gzip) if takes_gzip(request) => (Coding::Gzip, gzip),
+        Some(_) | None => (Coding::Identity, &body.bytes),
+    };
+    let is_known = tag.is_known_to(request);
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    private(&mut response, &tag, coding);
+    response.insert_header(("cache-status", HeaderValue::from_static(status(hit))));
+    if is_known {
+        return response.finish();
+    }
+    if coding == Coding::Gzip {
+        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+    }
+    response.content_type("application/json").body(Bytes::clone(bytes))
+}
+
+/// `Cache-Status` (RFC 9211).
+fn status(hit: &Hit) -> &'static str {
+    match (hit.level(), hit.freshness()) {
+        (_, Freshness::Stale) => "jebi; fwd=stale; detail=source-failed",
+        (Level::L1, _) => "jebi; hit; detail=l1",
+        (Level::L2, _) => "jebi; hit; detail=l2",
+        (Level::Load, _) => "jebi; fwd=miss",
+    }
+}
+
+/// Whether `Accept-Encoding` names gzip, or everything, with a weight above 0.
+fn takes_gzip(request: &HttpRequest) -> bool {
+    let sent = request.headers().get_all(header::ACCEPT_ENCODING);
+    let listed = sent.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut everything = false;
+    for coding in listed {
+        let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
+        let weight = parameters.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f64>);
+        let is_taken = weight.is_ok_and(|weight| weight > 0.0);
+        match name.trim() {
+            name if name.eq_ignore_ascii_case("gzip") => return is_taken,
+            "*" => everything = is_taken,
+            _ => {}
+        }
+    }
+    everything
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    fn happened(event: &str, changed: serde_json::Value) -> Happened {
+        Happened {
+            id: Uuid::from_u128(1).into(),
+            seller: Uuid::from_u128(2).into(),
+            event: event.to_owned(),
+            aggregate: Uuid::from_u128(3),
+            payload: json!({ "changed": changed }),
+        }
+    }
+
+    #[test]
+    fn an_update_reaches_what_it_changed_and_all_where_that_is_not_known() {
+        let kind = |event, changed| kind(&happened(event, changed)).to_owned();
+        assert_eq!(kind("orders:updated", json!(["memo", "status"])), "orders:moved");
+        assert_eq!(kind("orders:updated", json!(["memo", "tracking_number"])), "orders:edited");
+        assert_eq!(kind("orders:updated", json!(["memo"])), "orders:noted");
+        assert_eq!(kind("orders:updated", json!(["address"])), "orders:updated");
+        assert_eq!(kind("orders:updated", json!([])), "orders:updated");
+        assert_eq!(kind("products:updated", json!(["price", "stock"])), "products:edited");
+        assert_eq!(kind("products:updated", json!(["price", "status"])), "products:updated");
+        assert_eq!(kind("products:updated", json!(null)), "products:updated");
+    }
+
+    #[test]
+    fn gzip_is_sent_to_those_who_take_it() {
+        let takes = |value: &str| {
+            let request = TestRequest::default().insert_header(("accept-encoding", value));
+            takes_gzip(&request.to_http_request())
+        };
+        assert!(
+            takes("gzip") && takes("br, GZIP;q=0.5") && takes("*") && takes("deflate, *;q=0.1")
+        );
+        assert!(!takes("") && !takes("identity") && !takes("gzip;q=0") && !takes("*, gzip;q=0"));
+        assert!(!takes("gzip;q=x") && !takes("x-gzip"));
+    }
+}
