@@ -161,7 +161,7 @@ pub async fn total_and_count(pool: &Pool, seller: SellerId, filter: &OrderFilter
     let snapshot = pool.snapshot().await.expect("a snapshot");
     let size = PageSize::new(1).expect("1 is a size");
     let page = page_statement(seller, filter, At::Page(PageNumber::first()), size);
-    let rows: Vec<(i64, Option<SummaryRow>)> = page.all(&snapshot).await.expect("a page");
+    let rows: Vec<(i64, bool, Option<SummaryRow>)> = page.all(&snapshot).await.expect("a page");
     let count = Statement::<BigInt>::new(
         "SELECT count(*) FROM orders WHERE seller_id = $1
            AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR platform = $3)",
