@@ -1,14 +1,12 @@
 use std::collections::HashSet;
 
 use jebi_db_optimizer::products::{self, Extras};
-use jebi_db_optimizer::testing::{TestDatabase, assert_statements};
+use jebi_db_optimizer::testing::{Numbers, TestDatabase, assert_statements};
 use jebi_db_optimizer::{explain, housekeeping};
 use jebi_domain::{
     At, PageNumber, PageSize, PriceRange, ProductFilter, ProductId, ProductStatus, Search,
     SellerId, StockLevel, TotalIs, Wholesaler,
 };
-
-use crate::fixture::Numbers;
 
 fn size(items: u64) -> PageSize {
     PageSize::new(items).unwrap()
@@ -39,7 +37,7 @@ const WORDS: [&str; 16] = [
 
 /// Products with compound names, over thirty days.
 async fn catalogue(db: &TestDatabase, seller: SellerId, count: u64) {
-    let mut numbers = Numbers(11);
+    let mut numbers = Numbers::new(11);
     let mut rows = Vec::new();
     for n in 0..count {
         let words = 1 + numbers.below(4);
@@ -189,9 +187,9 @@ async fn a_search_finds_all_that_like_finds() {
     catalogue(&db, seller, 400).await;
     let texts = db.text("SELECT string_agg(name || E'\\t' || sku, E'\\t') FROM products").await;
     let texts: Vec<Vec<char>> = texts.split('\t').map(|text| text.chars().collect()).collect();
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers::fresh();
     let mut searched = HashSet::new();
-    while searched.len() < 120 {
+    while searched.len() < 500 {
         let text = &texts[usize::try_from(numbers.below(texts.len() as u64)).unwrap()];
         let length = usize::try_from(2 + numbers.below(4)).unwrap();
         let Some(last) = text.len().checked_sub(length) else { continue };

@@ -1,14 +1,14 @@
 //! What a page and its total cost a seller with a million rows, in buffers, which repeat from run to run.
 
 use chrono::{DateTime, Duration, Utc};
-use jebi_db_optimizer::testing::TestDatabase;
+use jebi_db_optimizer::testing::{Numbers, TestDatabase};
 use jebi_db_optimizer::{Plan, Statement, explain, orders, products};
 use jebi_domain::{
     At, Bounds, OrderFilter, OrderStatus, PageNumber, PageSize, Platform, Position, PriceRange,
     ProductFilter, ProductStatus, Search, SellerId, SellerKeys, StockLevel, TotalIs, Wholesaler,
 };
 
-use crate::fixture::{Numbers, time};
+use crate::fixture::time;
 use crate::large::{self, DAYS, FIRST_DAY, PEAK, ROWS};
 
 const SIZE: PageSize = PageSize::new(50).unwrap();
@@ -71,7 +71,7 @@ fn options<T: Copy>(values: &[T]) -> impl Iterator<Item = Option<T>> + Clone {
 fn instants() -> Vec<DateTime<Utc>> {
     let first = time(FIRST_DAY);
     let days = |days: u64| first + Duration::days(i64::try_from(days).unwrap());
-    let mut numbers = Numbers(17);
+    let mut numbers = Numbers::new(17);
     let mut instants = vec![
         first,
         days(DAYS),
