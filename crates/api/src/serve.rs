@@ -41,10 +41,24 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// # Errors
 /// Where the server cannot be started.
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
     let db = settings.connect()?;
     let housekeeping = tokio::spawn(keep_house(db.clone()));
+    let served = serve_through(db, listener, settings).await;
+    housekeeping.abort();
+    served
+}
+
+/// Serves through a pool that is somebody else's to keep house in.
+///
+/// # Errors
+/// Where the server cannot be started.
+pub async fn serve_through(
+    db: Pool,
+    listener: TcpListener,
+    settings: Settings,
+) -> anyhow::Result<()> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
     let state = State::new(settings, db);
     let forgetting = tokio::spawn(forget_limits(state.clone()));
     let server = HttpServer::new(move || {
@@ -66,7 +80,6 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     .run();
     tracing::info!("Listening on http://{address}");
     let served = server.await;
-    housekeeping.abort();
     forgetting.abort();
     tracing::info!("Stopped");
     Ok(served?)

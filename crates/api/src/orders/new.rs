@@ -327,7 +327,7 @@ fn made_number(now: DateTime<Utc>) -> String {
 /// A new order of the seller's own shop, `pending`.
 ///
 /// With the same `Idempotency-Key` and body the first answer is given again for 24 hours; requests that
-/// meet wait for the first. Statements: 11; 2 for a repetition.
+/// meet wait for the first. Statements: 10; 2 for a repetition.
 #[utoipa::path(
     path = "/orders-optimized/",
     tag = "orders",

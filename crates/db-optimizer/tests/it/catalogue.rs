@@ -1,12 +1,14 @@
 use std::collections::HashSet;
 
-use jebi_db_optimizer::products::{self, Extras};
+use jebi_db_optimizer::products::{self, Extras, StockRow};
 use jebi_db_optimizer::testing::{Numbers, TestDatabase, assert_statements};
 use jebi_db_optimizer::{explain, housekeeping};
 use jebi_domain::{
     At, PageNumber, PageSize, PriceRange, ProductFilter, ProductId, ProductStatus, Search,
-    SellerId, StockLevel, TotalIs, Wholesaler,
+    SellerId, StockChange, StockLevel, TotalIs, Wholesaler,
 };
+
+use crate::fixture::author;
 
 fn size(items: u64) -> PageSize {
     PageSize::new(items).unwrap()
@@ -255,6 +257,14 @@ async fn a_page_of_products_takes_a_fixed_number_of_statements() {
     let id = truth(&db, seller, &ProductFilter::default()).await[0];
     let whole = assert_statements(&db.pool, 4, products::find(&db.pool, seller, id)).await;
     assert_eq!(whole.unwrap().unwrap().product.id, id);
+    let transaction = db.pool.begin(seller).await.unwrap();
+    for (product, statements) in [(id, 4), (uuid::Uuid::nil().into(), 1)] {
+        let rows = [StockRow { product, change: StockChange::To(7) }];
+        let by = author();
+        let changed = products::change_stocks(&transaction, seller, &rows, false, &by);
+        assert_statements(&db.pool, statements, changed).await.unwrap();
+    }
+    drop(transaction);
 }
 
 #[tokio::test(flavor = "multi_thread")]
