@@ -181,6 +181,7 @@ async fn call(
         }
         if answers.contains(&None) {
             unanswered += 1;
+            assert_eq!(unanswered, 1, "one service is killed, the next one answers");
             at.wait_for(|now| *now != address).await.unwrap();
         }
     }
