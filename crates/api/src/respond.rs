@@ -100,6 +100,13 @@ pub(crate) fn answer(request: &HttpRequest, tag: &Tag, bytes: Vec<u8>) -> HttpRe
     if is_known { response.finish() } else { response.content_type("application/json").body(bytes) }
 }
 
+/// A thing as a change has left it.
+pub(crate) fn changed(Encoded { tag, bytes }: Encoded) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    private(&mut response, &tag);
+    response.content_type("application/json").body(bytes)
+}
+
 /// Who writes now. PostgreSQL keeps microseconds: what is answered now is what is read later.
 pub(crate) fn author(actor: String) -> Author {
     let now = Utc::now();

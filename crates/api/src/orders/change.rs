@@ -12,7 +12,7 @@ use crate::auth::{OrdersWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{Encoded, author, private};
+use crate::respond::{Encoded, author, changed};
 use crate::state::State;
 
 /// What is to change; an absent field stays as it is. `null` empties the tracking number and the memo.
@@ -48,11 +48,8 @@ impl ChangeBody {
         let tracking_number =
             self.tracking_number.map(|number| text::<64>(&mut faults, "tracking_number", number));
         let memo = self.memo.map(|memo| text::<2_000>(&mut faults, "memo", memo));
-        if faults.is_empty() {
-            Ok(Change { status, tracking_number, memo })
-        } else {
-            Err(faults.into_problem())
-        }
+        faults.finish()?;
+        Ok(Change { status, tracking_number, memo })
     }
 }
 
@@ -88,10 +85,7 @@ pub(crate) async fn update(
     let change = body.value.check()?;
     let transaction = state.db.begin(seller.keys.seller()).await?;
     let done = apply(&transaction, &seller, &request, id, change).await;
-    let Encoded { tag, bytes } = transaction.settle(done).await?;
-    let mut response = HttpResponse::Ok();
-    private(&mut response, &tag);
-    Ok(response.content_type("application/json").body(bytes))
+    Ok(changed(transaction.settle(done).await?))
 }
 
 async fn apply(

@@ -309,7 +309,8 @@ fn named(lines: Vec<CheckedLine>, found: &[CatalogueEntry]) -> Result<Vec<NewOrd
             ),
         }
     }
-    if faults.is_empty() { Ok(named) } else { Err(faults.into_problem()) }
+    faults.finish()?;
+    Ok(named)
 }
 
 /// `20261123-7KQ2M9XA`: the business day and 40 random bits, in letters that are not mistaken for each

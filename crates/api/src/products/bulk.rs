@@ -88,7 +88,8 @@ impl BulkBody {
             };
             rows.extend(product.zip(change).map(|(product, change)| StockRow { product, change }));
         }
-        if faults.is_empty() { Ok(rows) } else { Err(faults.into_problem()) }
+        faults.finish()?;
+        Ok(rows)
     }
 }
 

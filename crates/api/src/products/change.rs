@@ -11,7 +11,7 @@ use crate::auth::{ProductsWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
 use crate::problem::{Fault, Faults, Problem, ProblemBody};
-use crate::respond::{Encoded, author, private};
+use crate::respond::{Encoded, author, changed};
 use crate::state::State;
 
 /// What is to change; an absent field stays as it is.
@@ -66,11 +66,8 @@ impl ChangeBody {
             (None, Some(units)) => Some(("stock_delta", StockChange::By(units))),
             (None, None) => None,
         };
-        if faults.is_empty() {
-            Ok(Checked { price: self.price, stock, may_be_negative: self.allow_negative, status })
-        } else {
-            Err(faults.into_problem())
-        }
+        faults.finish()?;
+        Ok(Checked { price: self.price, stock, may_be_negative: self.allow_negative, status })
     }
 }
 
@@ -106,10 +103,7 @@ pub(crate) async fn update(
     let change = body.value.check()?;
     let transaction = state.db.begin(seller.keys.seller()).await?;
     let done = apply(&transaction, &seller, &request, id, change).await;
-    let Encoded { tag, bytes } = transaction.settle(done).await?;
-    let mut response = HttpResponse::Ok();
-    private(&mut response, &tag);
-    Ok(response.content_type("application/json").body(bytes))
+    Ok(changed(transaction.settle(done).await?))
 }
 
 async fn apply(
