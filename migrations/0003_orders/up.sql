@@ -36,6 +36,9 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_time ON orders (seller_id, created_at, id);
 CREATE INDEX orders_by_status ON orders (seller_id, status, created_at, id);
 CREATE INDEX orders_by_platform ON orders (seller_id, platform, created_at, id);
+-- A page of one status and platform through either of the two before reads the orders of the other platforms or
+-- statuses as well: 775 buffers where this one takes 54, and all the orders where the seller has none of both.
+CREATE INDEX orders_by_status_and_platform ON orders (seller_id, status, platform, created_at, id);
 SELECT jebi_guard_tenant_table('orders', 'SELECT, INSERT, UPDATE');
 
 -- Lines are written with their order and never change. They name their product without a foreign

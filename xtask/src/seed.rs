@@ -15,7 +15,7 @@ pub(crate) struct Options {
     /// How many products
     #[arg(long, default_value_t = 1_000)]
     products: u64,
-    /// Handed on to `jebi seed`, such as `--seller demo --seed 2`
+    /// Handed on to `jebi seed`, such as `--sellers 20 --seed 2`
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<OsString>,
 }

@@ -101,7 +101,7 @@ impl<'a> Params<'a> {
         for (name, _) in std::mem::take(&mut self.sent) {
             self.faults.add(name, Fault::unacceptable("is not a parameter of this list"));
         }
-        if self.faults.is_empty() { Ok(()) } else { Err(self.faults.into_problem()) }
+        self.faults.finish()
     }
 }
 

@@ -109,6 +109,11 @@ impl Faults {
         self.fields.is_empty()
     }
 
+    /// The end of checking: all faults as one problem, where there is any.
+    pub(crate) fn finish(self) -> Result<(), Problem> {
+        if self.is_empty() { Ok(()) } else { Err(self.into_problem()) }
+    }
+
     pub(crate) fn into_problem(self) -> Problem {
         let status = if self.is_unreadable {
             StatusCode::BAD_REQUEST

@@ -44,19 +44,36 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// # Errors
 /// Where the server cannot be started.
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
-    listener.set_nonblocking(true)?;
-    let address = listener.local_addr()?;
-    let db = settings.connect()?;
-    let housekeeping = tokio::spawn(keep_house(db.clone()));
-    let state = State::new(settings, db)?;
-    let forgetting = tokio::spawn(forget_limits(state.clone()));
+    let state = State::new(settings.connect()?, settings)?;
     let mut relay = Relay::new(state.clone());
     // Answers may be kept from the first one on; where PostgreSQL is not there yet, later.
     let first_round = tokio::time::timeout(FIRST_ROUND, relay.round()).await;
     if let Ok(Err(error)) = first_round {
         tracing::warn!(causes = causes(&error), "events are not followed yet: {error}");
     }
-    let relay = tokio::spawn(relay.run());
+    let beside = [tokio::spawn(keep_house(state.db.clone())), tokio::spawn(relay.run())];
+    let served = listen(listener, state).await;
+    beside.iter().for_each(tokio::task::JoinHandle::abort);
+    served
+}
+
+/// Serves through a pool that is somebody else's to keep house in: nothing runs in it but what requests ask for, and
+/// without a relay no answer is taken from the cache.
+///
+/// # Errors
+/// Where the server cannot be started.
+pub async fn serve_through(
+    db: Pool,
+    listener: TcpListener,
+    settings: Settings,
+) -> anyhow::Result<()> {
+    listen(listener, State::new(db, settings)?).await
+}
+
+async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
+    listener.set_nonblocking(true)?;
+    let address = listener.local_addr()?;
+    let forgetting = tokio::spawn(forget_limits(state.clone()));
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
@@ -76,9 +93,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     .run();
     tracing::info!("Listening on http://{address}");
     let served = server.await;
-    housekeeping.abort();
     forgetting.abort();
-    relay.abort();
     tracing::info!("Stopped");
     Ok(served?)
 }

@@ -32,7 +32,7 @@ impl State {
     ///
     /// # Errors
     /// Where the address of Redis cannot be read.
-    pub(crate) fn new(settings: Settings, db: Pool) -> Result<Self, jebi_cache::Error> {
+    pub(crate) fn new(db: Pool, settings: Settings) -> Result<Self, jebi_cache::Error> {
         Ok(Self(Arc::new(Shared {
             db,
             caches: Caches::new(settings.cache())?,

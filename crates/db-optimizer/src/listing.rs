@@ -58,50 +58,112 @@ impl List {
         }
     }
 
-    /// How many rows there are, exactly: the sum of folded totals and of differences not folded yet.
-    pub(crate) fn count(&self) -> String {
-        let Self { seller, kind, every_total, from, to, .. } = self;
-        let Listed { totals, deltas, count, .. } = self.listed;
-        let since_from = match from {
-            Some(from) => self.count_since(from),
-            None => format!(
-                "(SELECT coalesce(sum({count}), 0)::bigint FROM (
-                      SELECT {count} FROM {totals}
-                      WHERE seller_id = {seller} AND grain = 'all'{every_total}{kind}
-                      UNION ALL
-                      SELECT {count} FROM {deltas} WHERE seller_id = {seller}{kind}
-                  ) AS counted)"
-            ),
+    /// Common table expressions that end with `total (n, is_exact)`: how many rows there are, the sum of
+    /// folded totals and of differences not folded yet. Where a date cuts a day in two, that day's rows are
+    /// counted by index, up to [`EDGE`]; of a busier day the part is taken that its share of the hours is.
+    /// Materialized, so that a plan shows the cost of the total apart from the page's.
+    pub(crate) fn total(&self) -> String {
+        let (from, to) = (self.from.as_deref(), self.to.as_deref());
+        let whole_days = match (from, to) {
+            (Some(from), to) => self.whole_days(from, to),
+            (None, Some(to)) => format!("{} - {}", self.count_all(), self.whole_days(to, None)),
+            (None, None) => self.count_all(),
         };
-        match to {
-            Some(to) => format!("{since_from} - {}", self.count_since(to)),
-            None => since_from,
+        let (mut edges, mut n, mut is_exact) = (String::new(), whole_days, "true".to_owned());
+        for (edge, sign, instant) in [("from_edge", '+', from), ("to_edge", '-', to)] {
+            let Some(instant) = instant else { continue };
+            let _ = write!(edges, "{edge} AS ({}), ", self.bounded_edge(instant));
+            let _ = write!(n, " {sign} (SELECT n FROM {edge})");
+            let _ = write!(is_exact, " AND (SELECT is_exact FROM {edge})");
         }
+        format!("{edges}total AS MATERIALIZED (SELECT {n} AS n, {is_exact} AS is_exact)")
     }
 
-    /// How many rows there are at `instant` and later: whole months, the whole days of its month,
-    /// and by index what is left of its day.
-    fn count_since(&self, instant: &str) -> String {
+    fn count_all(&self) -> String {
         let Self { seller, kind, every_total, .. } = self;
-        let Listed { rows, totals, deltas, count, .. } = self.listed;
-        let day = format!("jebi_day({instant})");
+        let Listed { totals, deltas, count, .. } = self.listed;
         format!(
             "(SELECT coalesce(sum({count}), 0)::bigint FROM (
                   SELECT {count} FROM {totals}
-                  WHERE seller_id = {seller} AND grain = 'month' AND bucket > jebi_month({day})
-                    {every_total}{kind}
+                  WHERE seller_id = {seller} AND grain = 'all'{every_total}{kind}
                   UNION ALL
+                  SELECT {count} FROM {deltas} WHERE seller_id = {seller}{kind}
+              ) AS counted)"
+        )
+    }
+
+    /// How many rows there are at `instant` and later, exactly.
+    fn count_since(&self, instant: &str) -> String {
+        format!(
+            "{} + (SELECT count(*) FROM {})",
+            self.whole_days(instant, None),
+            self.edge(instant)
+        )
+    }
+
+    /// How many rows the days have that begin at `from` or later, and before `to` where there is one: whole
+    /// months, and the whole days of the months that are cut.
+    fn whole_days(&self, from: &str, to: Option<&str>) -> String {
+        let Self { seller, kind, every_total, .. } = self;
+        let Listed { totals, deltas, count, .. } = self.listed;
+        let rest_of_month = |day: &str, sign: char| {
+            format!(
+                "SELECT {sign}{count} FROM {totals}
+                 WHERE seller_id = {seller} AND grain = 'day' AND bucket > {day}
+                   AND bucket < (jebi_month({day}) + interval '1 month')::date{every_total}{kind}"
+            )
+        };
+        let first = edge_day(from);
+        let (mut months, mut days, mut rest) = Default::default();
+        if let Some(last) = to.map(edge_day) {
+            months = format!(" AND bucket <= jebi_month({last})");
+            days = format!(" AND day <= {last}");
+            rest = format!(" UNION ALL {}", rest_of_month(&last, '-'));
+        }
+        format!(
+            "(SELECT coalesce(sum({count}), 0)::bigint FROM (
                   SELECT {count} FROM {totals}
-                  WHERE seller_id = {seller} AND grain = 'day' AND bucket > {day}
-                    AND bucket < (jebi_month({day}) + interval '1 month')::date{every_total}{kind}
+                  WHERE seller_id = {seller} AND grain = 'month' AND bucket > jebi_month({first}){months}
+                    {every_total}{kind}
+                  UNION ALL {}{rest}
                   UNION ALL
                   SELECT {count} FROM {deltas}
-                  WHERE seller_id = {seller} AND day > {day}{kind}
-                  UNION ALL
-                  SELECT count(*) FROM {rows}
-                  WHERE seller_id = {seller}{kind} AND created_at >= {instant}
-                    AND created_at < jebi_day_start({day} + 1)
-              ) AS counted)"
+                  WHERE seller_id = {seller} AND day > {first}{days}{kind}
+              ) AS counted)",
+            rest_of_month(&first, '+')
+        )
+    }
+
+    /// The rows at `instant` and later on the day that it cuts in two; none where it cuts none.
+    fn edge(&self, instant: &str) -> String {
+        let Self { seller, kind, .. } = self;
+        let (rows, day) = (self.listed.rows, edge_day(instant));
+        format!(
+            "{rows} WHERE seller_id = {seller}{kind} AND created_at >= {instant}
+               AND created_at < jebi_day_start({day} + 1)"
+        )
+    }
+
+    /// `(n, is_exact)`: how many rows [`List::edge`] has.
+    fn bounded_edge(&self, instant: &str) -> String {
+        let Self { seller, kind, every_total, .. } = self;
+        let Listed { totals, deltas, count, .. } = self.listed;
+        let (edge, day) = (self.edge(instant), edge_day(instant));
+        let seconds =
+            |from: &str| format!("extract(epoch FROM jebi_day_start({day} + 1) - {from})");
+        let (rest, whole) = (seconds(instant), seconds(&format!("jebi_day_start({day})")));
+        format!(
+            "SELECT n <= {EDGE} AS is_exact, CASE WHEN n <= {EDGE} THEN n ELSE greatest(n, (
+                 SELECT sum({count}) * {rest} / {whole} FROM (
+                     SELECT {count} FROM {totals} WHERE seller_id = {seller} AND grain = 'day'
+                       AND bucket = {day}{every_total}{kind}
+                     UNION ALL
+                     SELECT {count} FROM {deltas} WHERE seller_id = {seller} AND day = {day}{kind}
+                 ) AS counted
+             )::bigint) END AS n
+             FROM (
+                 SELECT count(*) AS n FROM (SELECT FROM {edge} LIMIT {EDGE} + 1) AS first
+             ) AS counted"
         )
     }
 
@@ -110,24 +172,25 @@ impl List {
             Some(to) => format!(" AND created_at < {to}"),
             None => String::new(),
         };
-        self.page(&before_to, "", size)
+        format!("page AS ({})", self.newest("*", &before_to, "", size))
     }
 
     /// The rows after `position`. A comparison of rows is one descent of the index; spelled out as
     /// `a < x OR (a = x AND b < y)` it reads as much as OFFSET.
     fn after(&self, position: Position, size: PageSize, binds: &mut Binds) -> String {
         let (created_at, id) = (binds.add(position.created_at), binds.add(position.id));
-        self.page(&format!(" AND (created_at, id) < ({created_at}, {id})"), "", size)
+        let after = format!(" AND (created_at, id) < ({created_at}, {id})");
+        format!("page AS ({})", self.newest("*", &after, "", size))
     }
 
     /// The rows after `skip` others. Counting from the newest order, the page's rows are number `first`
     /// to `last`; totals by month, then by day, say in which days those lie, and only the days' own rows
-    /// are skipped. (Row 900,000: 289 buffers.)
+    /// are skipped, in the index alone.
     fn skip(&self, skip: u64, size: PageSize, binds: &mut Binds) -> String {
         // The rows that are newer than the range are skipped as well.
         let newer = self.to.as_ref().map_or_else(|| "0".to_owned(), |to| self.count_since(to));
         let skip = binds.add(i64::try_from(skip).unwrap_or(i64::MAX));
-        let limit = limit(size);
+        let (limit, rows, seller) = (limit(size), self.listed.rows, &self.seller);
         let months = self.overlap("month", "jebi_month(day)", "", "0");
         let days = self.overlap(
             "day",
@@ -136,7 +199,8 @@ impl List {
               AND bucket < ((SELECT newest FROM months) + interval '1 month')::date",
             "(SELECT before FROM months)",
         );
-        let page = self.page(
+        let found = self.newest(
+            "id",
             " AND created_at >= jebi_day_start((SELECT oldest FROM days))
               AND created_at < jebi_day_start((SELECT newest FROM days) + 1)",
             " OFFSET (SELECT first - before FROM wanted, days)",
@@ -146,7 +210,10 @@ impl List {
             "wanted AS (
                  SELECT newer.n + {skip} AS first, newer.n + {skip} + {limit} AS last
                  FROM (SELECT {newer} AS n) AS newer
-             ), months AS ({months}), days AS ({days}), {page}"
+             ), months AS ({months}), days AS ({days}), page AS (
+                 SELECT r.* FROM ({found}) AS found
+                 JOIN {rows} AS r ON r.id = found.id AND r.seller_id = {seller}
+             )"
         )
     }
 
@@ -176,7 +243,7 @@ impl List {
         )
     }
 
-    fn page(&self, within: &str, offset: &str, size: PageSize) -> String {
+    fn newest(&self, columns: &str, within: &str, offset: &str, size: PageSize) -> String {
         let Self { seller, kind, from, .. } = self;
         let rows = self.listed.rows;
         let limit = limit(size);
@@ -185,12 +252,18 @@ impl List {
             None => String::new(),
         };
         format!(
-            "page AS (
-                 SELECT * FROM {rows} WHERE seller_id = {seller}{kind}{from_on}{within}
-                 ORDER BY created_at DESC, id DESC{offset} LIMIT {limit}
-             )"
+            "SELECT {columns} FROM {rows} WHERE seller_id = {seller}{kind}{from_on}{within}
+             ORDER BY created_at DESC, id DESC{offset} LIMIT {limit}"
         )
     }
+}
+
+/// Rows of a day that a date cuts in two are counted up to so many: some 20 pages of an index.
+const EDGE: u16 = 1_500;
+
+/// The day that `instant` cuts in two, or at midnight the day before, of which nothing is left.
+fn edge_day(instant: &str) -> String {
+    format!("jebi_day({instant} - interval '1 microsecond')")
 }
 
 /// One row more than the page shows. Written into the text, not bound: with an unknown limit the

@@ -1,12 +1,13 @@
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
+use serde_json::Value;
 
 use crate::{Error, Pool, Statement};
 
 /// What PostgreSQL did for a statement, from `EXPLAIN (ANALYZE, BUFFERS)`. Buffers are pages of 8 kB
 /// and repeat from run to run, which times do not.
 #[derive(Debug, Clone)]
-pub struct Plan(serde_json::Value);
+pub struct Plan(Value);
 
 /// Runs a statement under `EXPLAIN (ANALYZE, BUFFERS)`. Statements: 1. A statement that writes, writes.
 ///
@@ -16,7 +17,7 @@ pub async fn explain<Row>(pool: &Pool, statement: &Statement<Row>) -> Result<Pla
     const ACTION: &str = "explain a statement";
     let connection = pool.get().await?;
     let explained = statement.explained::<diesel::sql_types::Json>("ANALYZE, BUFFERS, FORMAT JSON");
-    let plan: serde_json::Value = explained.one(&connection).await.map_err(Error::of(ACTION))?;
+    let plan: Value = explained.one(&connection).await.map_err(Error::of(ACTION))?;
     Ok(Plan(plan))
 }
 
@@ -26,7 +27,7 @@ pub(crate) async fn estimated_rows<Row>(
     statement: &Statement<Row>,
 ) -> QueryResult<u64> {
     let explained = statement.explained::<diesel::sql_types::Json>("FORMAT JSON");
-    let plan: serde_json::Value = explained.one(connection).await?;
+    let plan: Value = explained.one(connection).await?;
     Ok(plan[0]["Plan"]["Plan Rows"].as_u64().unwrap_or(0))
 }
 
@@ -34,9 +35,14 @@ impl Plan {
     /// Pages read from the cache of PostgreSQL or from disk, planning left out.
     #[must_use]
     pub fn buffers(&self) -> u64 {
-        let top = &self.0[0]["Plan"];
-        let pages = |key: &str| top[key].as_u64().unwrap_or(0);
-        pages("Shared Hit Blocks") + pages("Shared Read Blocks")
+        buffers(&self.0[0]["Plan"])
+    }
+
+    /// The part of them that a materialized common table expression takes, with all that it refers to.
+    #[must_use]
+    pub fn buffers_of(&self, expression: &str) -> u64 {
+        let name = format!("CTE {expression}");
+        self.nodes().into_iter().filter(|node| node["Subplan Name"] == name).map(buffers).sum()
     }
 
     /// The tables that were read from end to end.
@@ -53,18 +59,29 @@ impl Plan {
 
     /// What the nodes whose type contains `node` have under `key`.
     fn names(&self, node: &str, key: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        let mut open = vec![&self.0[0]["Plan"]];
-        while let Some(plan) = open.pop() {
-            if plan["Node Type"].as_str().is_some_and(|kind| kind.contains(node)) {
-                found.extend(plan[key].as_str().map(str::to_owned));
-            }
-            open.extend(plan["Plans"].as_array().into_iter().flatten());
-        }
+        let is_one =
+            |plan: &&Value| plan["Node Type"].as_str().is_some_and(|kind| kind.contains(node));
+        let found = self.nodes().into_iter().filter(is_one).filter_map(|plan| plan[key].as_str());
+        let mut found: Vec<String> = found.map(str::to_owned).collect();
         found.sort();
         found.dedup();
         found
     }
+
+    fn nodes(&self) -> Vec<&Value> {
+        let mut nodes = Vec::new();
+        let mut open = vec![&self.0[0]["Plan"]];
+        while let Some(plan) = open.pop() {
+            nodes.push(plan);
+            open.extend(plan["Plans"].as_array().into_iter().flatten());
+        }
+        nodes
+    }
+}
+
+fn buffers(node: &Value) -> u64 {
+    let pages = |key: &str| node[key].as_u64().unwrap_or(0);
+    pages("Shared Hit Blocks") + pages("Shared Read Blocks")
 }
 
 impl std::fmt::Display for Plan {

@@ -142,6 +142,62 @@ impl Drop for TestDatabase {
     }
 }
 
+/// Numbers that look random and are the same for the same seed (an LCG; constants of Knuth's MMIX). A test that
+/// fails says the seed.
+pub struct Numbers {
+    seed: u64,
+    state: u64,
+}
+
+impl Numbers {
+    /// The numbers of a seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, state: seed }
+    }
+
+    /// Other numbers in every run, but for those of `JEBI_TEST_SEED` where that is set.
+    ///
+    /// # Panics
+    /// Where `JEBI_TEST_SEED` is no number.
+    #[must_use]
+    pub fn fresh() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "how a failure is repeated")]
+        let seed = std::env::var("JEBI_TEST_SEED").ok();
+        Self::new(seed.map_or_else(
+            || u64::from_le_bytes(random()),
+            |seed| seed.parse().expect("JEBI_TEST_SEED is a number"),
+        ))
+    }
+
+    /// A number below `bound`, which is not 0.
+    pub const fn below(&mut self, bound: u64) -> u64 {
+        self.state = self
+            .state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) % bound
+    }
+
+    /// One of some values, of which there is one at least.
+    ///
+    /// # Panics
+    /// Where there is none.
+    pub fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
+        let at = self.below(values.len() as u64);
+        values[usize::try_from(at).expect("an index is a usize")]
+    }
+}
+
+impl Drop for Numbers {
+    #[expect(clippy::print_stderr, reason = "shown with the failure of a test")]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("made from the seed {}; JEBI_TEST_SEED repeats a fresh one", self.seed);
+        }
+    }
+}
+
 /// Runs `work` and checks that it took `expected` statements on `pool`.
 ///
 /// # Panics
@@ -161,7 +217,7 @@ pub async fn total_and_count(pool: &Pool, seller: SellerId, filter: &OrderFilter
     let snapshot = pool.snapshot().await.expect("a snapshot");
     let size = PageSize::new(1).expect("1 is a size");
     let page = page_statement(seller, filter, At::Page(PageNumber::first()), size);
-    let rows: Vec<(i64, Option<SummaryRow>)> = page.all(&snapshot).await.expect("a page");
+    let rows: Vec<(i64, bool, Option<SummaryRow>)> = page.all(&snapshot).await.expect("a page");
     let count = Statement::<BigInt>::new(
         "SELECT count(*) FROM orders WHERE seller_id = $1
            AND ($2::text IS NULL OR status = $2) AND ($3::text IS NULL OR platform = $3)",

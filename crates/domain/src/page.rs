@@ -126,7 +126,7 @@ words! {
         Exact = "exact",
         /// At least this many; counting stopped here.
         Capped = "capped",
-        /// The planner's guess.
+        /// A guess; what it is made from, the list says.
         Estimated = "estimated",
     }
 }

@@ -48,11 +48,8 @@ impl ChangeBody {
         let tracking_number =
             self.tracking_number.map(|number| text::<64>(&mut faults, "tracking_number", number));
         let memo = self.memo.map(|memo| text::<2_000>(&mut faults, "memo", memo));
-        if faults.is_empty() {
-            Ok(Change { status, tracking_number, memo })
-        } else {
-            Err(faults.into_problem())
-        }
+        faults.finish()?;
+        Ok(Change { status, tracking_number, memo })
     }
 }
 

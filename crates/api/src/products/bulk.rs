@@ -88,14 +88,15 @@ impl BulkBody {
             };
             rows.extend(product.zip(change).map(|(product, change)| StockRow { product, change }));
         }
-        if faults.is_empty() { Ok(rows) } else { Err(faults.into_problem()) }
+        faults.finish()?;
+        Ok(rows)
     }
 }
 
 /// Changes the stock of up to 10,000 products in one transaction, each row for itself.
 ///
 /// A row that cannot be done fails alone, and says why. Of several rows for one product the first counts.
-/// Statements: 5, whatever the number of rows.
+/// Statements: 4, whatever the number of rows; 1 where none can be done.
 #[utoipa::path(
     path = "/products-optimized/bulk-stock",
     tag = "products",

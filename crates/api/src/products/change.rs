@@ -66,11 +66,8 @@ impl ChangeBody {
             (None, Some(units)) => Some(("stock_delta", StockChange::By(units))),
             (None, None) => None,
         };
-        if faults.is_empty() {
-            Ok(Checked { price: self.price, stock, may_be_negative: self.allow_negative, status })
-        } else {
-            Err(faults.into_problem())
-        }
+        faults.finish()?;
+        Ok(Checked { price: self.price, stock, may_be_negative: self.allow_negative, status })
     }
 }
 

@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 
 use chrono::Utc;
-use jebi_api::serve::serve_on;
+use jebi_api::serve::{serve_on, serve_through};
 use jebi_api::settings::Settings;
 use jebi_db_optimizer::testing::{MASTER_KEY, TestDatabase};
-use jebi_db_optimizer::{random, sellers};
+use jebi_db_optimizer::{Config, random, sellers};
 use jebi_domain::{ApiKeyId, Scope, Scopes, api_key, api_key_digest};
 use serde_json::{Value, json};
 
@@ -29,18 +29,23 @@ impl TestApp {
     }
 
     /// A service with some settings of its own.
-    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with(set: &[(&str, &str)]) -> Self {
         let db = TestDatabase::new().await;
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let url = db.url();
-        let lookup = |name: &str| match name {
-            "DATABASE_URL" => Some(url.clone()),
-            "JEBI_MASTER_KEY" => Some(MASTER_KEY.to_owned()),
-            "DATABASE_POOL_SIZE" => Some("2".to_owned()),
-            name => settings.iter().find(|(known, _)| *known == name).map(|set| set.1.to_owned()),
-        };
-        tokio::spawn(serve_on(listener, Settings::from_lookup(&lookup).unwrap()));
+        let (listener, address) = listener();
+        tokio::spawn(serve_on(listener, settings(&db, set)));
+        Self::of(db, address).await
+    }
+
+    /// A service whose only connection is the database's own pool, and in which nothing runs beside the requests.
+    pub(crate) async fn alone() -> Self {
+        let db =
+            TestDatabase::with_config(&Config { size: 1, overflow: 0, ..Config::default() }).await;
+        let (listener, address) = listener();
+        tokio::spawn(serve_through(db.pool.clone(), listener, settings(&db, &[])));
+        Self::of(db, address).await
+    }
+
+    async fn of(db: TestDatabase, address: String) -> Self {
         let key = add_key(&db, "demo", Scopes::all_of_a_seller()).await.0;
         add_product(&db, "demo", "TEA-1").await;
         Self { db, address, key }
@@ -82,6 +87,22 @@ impl TestApp {
         let response = self.post(&key, &order_body()).await.expect(201);
         response.header("location").unwrap().to_owned()
     }
+}
+
+fn listener() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    (listener, address)
+}
+
+fn settings(db: &TestDatabase, set: &[(&str, &str)]) -> Settings {
+    let lookup = |name: &str| match name {
+        "DATABASE_URL" => Some(db.url()),
+        "JEBI_MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+        "DATABASE_POOL_SIZE" => Some("2".to_owned()),
+        name => set.iter().find(|(known, _)| *known == name).map(|set| set.1.to_owned()),
+    };
+    Settings::from_lookup(&lookup).unwrap()
 }
 
 pub(crate) fn post(key: &str, idempotency_key: &str, body: &Value) -> Request {

@@ -5,6 +5,7 @@ mod analytics;
 mod app;
 mod documents;
 mod etags;
+mod guards;
 mod hostile;
 mod http;
 mod idempotency;

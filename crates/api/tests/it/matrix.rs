@@ -9,18 +9,20 @@ use crate::http::{Request, Response};
 
 /// An operation as the document has it.
 #[derive(Clone)]
-struct Operation {
-    method: String,
-    path: String,
+pub(crate) struct Operation {
+    pub(crate) method: String,
+    pub(crate) path: String,
     /// None where no key is needed.
     scope: Option<Scope>,
     example: Option<Value>,
     headers: Vec<(String, String)>,
+    /// What the document says of it, whole.
+    pub(crate) document: Value,
 }
 
 impl Operation {
     /// A request that is right but for whose it is.
-    fn request(&self, ids: &Ids) -> Request {
+    pub(crate) fn request(&self, ids: &Ids) -> Request {
         let id = |part| match part {
             "{order_id}" => &ids.order,
             "{product_id}" => &ids.product,
@@ -47,14 +49,14 @@ impl Operation {
 }
 
 /// What the ids in a path stand for.
-struct Ids {
+pub(crate) struct Ids {
     order: String,
     product: String,
 }
 
 impl Ids {
     /// Of things that *demo* has.
-    async fn of(app: &TestApp) -> Self {
+    pub(crate) async fn of(app: &TestApp) -> Self {
         let id = |path: String| path.rsplit('/').next().unwrap().to_owned();
         Self { order: id(app.order().await), product: id(app.product("TEA-1").await) }
     }
@@ -64,7 +66,7 @@ impl Ids {
     }
 }
 
-async fn operations(app: &TestApp) -> Vec<Operation> {
+pub(crate) async fn operations(app: &TestApp) -> Vec<Operation> {
     let document = app.send(Request::new("GET", "/api/openapi.json")).await.expect(200).json();
     let mut operations = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -94,6 +96,7 @@ async fn operations(app: &TestApp) -> Vec<Operation> {
                 scope: scope.as_str().map(|scope| scope.parse().unwrap()),
                 example: schema,
                 headers,
+                document: operation.clone(),
             });
         }
     }

@@ -58,3 +58,23 @@ async fn a_seed_makes_the_same_world_twice_and_adds_nothing_the_second_time() {
     assert_eq!(db.number(strangers).await, 0);
     assert!(db.number("SELECT count(*) FROM order_search").await > 20_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_sellers_share_a_seed_and_the_first_has_most() {
+    let arguments = ["--products", "300", "--orders", "1100", "--sellers", "3"];
+    let db = TestDatabase::new().await;
+    db.seller("demo").await;
+    let said = seed(&db, &arguments);
+    assert!(said.starts_with("seeded 300 products and 1100 orders with "), "{said}");
+    let shares = "SELECT string_agg(s.name || ' ' || n, ', ' ORDER BY s.name)
+                  FROM (SELECT seller_id, count(*) AS n FROM orders GROUP BY 1) AS o
+                  JOIN sellers AS s ON s.id = seller_id";
+    assert_eq!(db.text(shares).await, "demo 600, demo-2 300, demo-3 200");
+    let strangers = "SELECT count(*) FROM order_items AS i WHERE NOT EXISTS (
+        SELECT FROM products AS p WHERE p.id = i.product_id AND p.seller_id = i.seller_id)";
+    assert_eq!(db.number(strangers).await, 0);
+    let first = made(&db).await;
+    let said = seed(&db, &arguments);
+    assert!(said.starts_with("seeded 0 products and 0 orders with 0 lines"), "{said}");
+    assert_eq!(made(&db).await, first);
+}

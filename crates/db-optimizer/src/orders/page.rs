@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
-use diesel::sql_types::{BigInt, Binary, Nullable, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz};
 use jebi_domain::{
     At, Currency, Customer, OrderFilter, OrderId, OrderStatus, Page, PageSize, Platform, Position,
     Search, SellerId, SellerKeys, TotalIs,
@@ -39,9 +39,12 @@ pub struct OrderSummary {
     pub lines: Vec<OrderLine>,
 }
 
-/// One page of a seller's orders, newest first, with their lines and the total: exact, or with a search
-/// counted up to 1,000. Statements: 2,
-/// whatever the page's length and depth; the page and its total come from one snapshot.
+/// One page of a seller's orders, newest first, with their lines and the total. Statements: 2, whatever the
+/// page's length and depth; the page and its total come from one snapshot.
+///
+/// The total is exact, but for two cases: a search is counted up to 1,000, and where a date cuts a day in two
+/// of which more than 1,500 orders match, their number is estimated from the hour. A date at midnight in
+/// Seoul cuts none.
 ///
 /// A page by cursor costs the same at any depth. A page by number is found through the totals: the
 /// business day in which it begins, then a skip inside that day.
@@ -65,9 +68,10 @@ pub async fn page(
         }
         None => page_statement(keys.seller(), filter, at, size),
     };
-    let rows: Vec<(i64, Option<SummaryRow>)> = statement.all(&connection).await.map_err(&failed)?;
-    let total = rows.first().map_or(0, |(total, _)| u64::try_from(*total).unwrap_or(0));
-    let mut orders: Vec<SummaryRow> = rows.into_iter().filter_map(|(_, order)| order).collect();
+    let rows: Vec<(i64, bool, Option<SummaryRow>)> =
+        statement.all(&connection).await.map_err(&failed)?;
+    let (total, is_exact) = rows.first().map_or((0, true), |(total, exact, _)| (*total, *exact));
+    let mut orders: Vec<SummaryRow> = rows.into_iter().filter_map(|(_, _, order)| order).collect();
     let shown = usize::from(size.items());
     let is_last = orders.len() <= shown;
     orders.truncate(shown);
@@ -86,9 +90,12 @@ pub async fn page(
             order.assemble(reading, lines)
         })
         .collect::<Result<_, _>>()?;
-    let is_counted = filter.search.is_none() || total < COUNTED;
-    let total_is = if is_counted { TotalIs::Exact } else { TotalIs::Capped };
-    Ok(Page { items, total, total_is, next })
+    let total_is = match filter.search {
+        _ if is_exact => TotalIs::Exact,
+        Some(_) => TotalIs::Capped,
+        None => TotalIs::Estimated,
+    };
+    Ok(Page { items, total: u64::try_from(total).unwrap_or(0), total_is, next })
 }
 
 const ORDERS: Listed = Listed {
@@ -154,7 +161,7 @@ pub fn found_statement(
     tokens: Vec<i64>,
     at: At,
     size: PageSize,
-) -> Statement<(BigInt, Nullable<SummarySql>)> {
+) -> Statement<(BigInt, Bool, Nullable<SummarySql>)> {
     let mut binds = Binds::default();
     let (seller, tokens) = (binds.add(seller), binds.add(tokens));
     let typed = binds.add(search.as_str());
@@ -206,12 +213,12 @@ pub fn found_statement(
     let limit = limit(size);
     let text = format!(
         "WITH total AS (
-             SELECT count(*) AS orders FROM (SELECT FROM ({all}) AS found LIMIT {COUNTED}) AS counted
+             SELECT count(*) AS n FROM (SELECT FROM ({all}) AS found LIMIT {COUNTED}) AS counted
          ), page AS (
              SELECT id, created_at FROM ({wanted}) AS found
              ORDER BY created_at DESC, id DESC{offset} LIMIT {limit}
          )
-         SELECT total.orders, {COLUMNS}
+         SELECT total.n, total.n < {COUNTED}, {COLUMNS}
          FROM total LEFT JOIN (
              page JOIN orders AS o ON o.id = page.id AND o.seller_id = {seller}
          ) ON true
@@ -228,7 +235,7 @@ pub fn page_statement(
     filter: &OrderFilter,
     at: At,
     size: PageSize,
-) -> Statement<(BigInt, Nullable<SummarySql>)> {
+) -> Statement<(BigInt, Bool, Nullable<SummarySql>)> {
     let mut binds = Binds::default();
     let mut list = List::new(&ORDERS, seller, &mut binds);
     if let Some(status) = filter.status {
@@ -239,10 +246,10 @@ pub fn page_statement(
     }
     list.from = filter.created.from().map(|from| binds.add(from));
     list.to = filter.created.to().map(|to| binds.add(to));
-    let (total, page) = (list.count(), list.at(at, size, &mut binds));
+    let (total, page) = (list.total(), list.at(at, size, &mut binds));
     let text = format!(
-        "WITH total AS (SELECT {total} AS orders), {page}
-         SELECT total.orders, {COLUMNS}
+        "WITH {total}, {page}
+         SELECT total.n, total.is_exact, {COLUMNS}
          FROM total LEFT JOIN page AS o ON true
          ORDER BY o.created_at DESC, o.id DESC"
     );

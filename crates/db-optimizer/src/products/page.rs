@@ -90,7 +90,7 @@ pub fn page_statement(
         let seller = binds.add(seller);
         let conditions = conditions(filter, &mut binds);
         let (after, offset) = place(at, &mut binds);
-        total = "0::bigint".to_owned();
+        total = "total AS (SELECT 0::bigint AS n)".to_owned();
         page = format!(
             "page AS (
                  SELECT p.* FROM products AS p
@@ -105,12 +105,12 @@ pub fn page_statement(
         for (column, value) in kinds(filter) {
             list.only(column, &binds.add(value));
         }
-        total = list.count();
+        total = list.total();
         page = list.at(at, size, &mut binds);
     }
     let text = format!(
-        "WITH total AS (SELECT {total} AS products), {page}
-         SELECT total.products, {COLUMNS}
+        "WITH {total}, {page}
+         SELECT total.n, {COLUMNS}
          FROM total LEFT JOIN (
              page AS p
              JOIN product_offers AS o ON o.product_id = p.id AND o.seller_id = p.seller_id

@@ -128,7 +128,8 @@ pub enum StockOutcome {
 }
 
 /// Changes many stocks, each row for itself: one that cannot be done stops none of the others. Of several
-/// rows for one product the first counts and the others are refused. Statements: 5, whatever their number.
+/// rows for one product the first counts and the others are refused. Statements: 4, whatever their number; 1
+/// where none can be done.
 ///
 /// # Errors
 /// [`Error::Busy`] where another writer holds one of them too long, [`Error::Query`].

@@ -1,14 +1,14 @@
 use std::collections::HashSet;
 
-use jebi_db_optimizer::products::{self, Extras};
-use jebi_db_optimizer::testing::{TestDatabase, assert_statements};
+use jebi_db_optimizer::products::{self, Extras, StockRow};
+use jebi_db_optimizer::testing::{Numbers, TestDatabase, assert_statements};
 use jebi_db_optimizer::{explain, housekeeping};
 use jebi_domain::{
     At, PageNumber, PageSize, PriceRange, ProductFilter, ProductId, ProductStatus, Search,
-    SellerId, StockLevel, TotalIs, Wholesaler,
+    SellerId, StockChange, StockLevel, TotalIs, Wholesaler,
 };
 
-use crate::fixture::Numbers;
+use crate::fixture::author;
 
 fn size(items: u64) -> PageSize {
     PageSize::new(items).unwrap()
@@ -39,7 +39,7 @@ const WORDS: [&str; 16] = [
 
 /// Products with compound names, over thirty days.
 async fn catalogue(db: &TestDatabase, seller: SellerId, count: u64) {
-    let mut numbers = Numbers(11);
+    let mut numbers = Numbers::new(11);
     let mut rows = Vec::new();
     for n in 0..count {
         let words = 1 + numbers.below(4);
@@ -189,9 +189,9 @@ async fn a_search_finds_all_that_like_finds() {
     catalogue(&db, seller, 400).await;
     let texts = db.text("SELECT string_agg(name || E'\\t' || sku, E'\\t') FROM products").await;
     let texts: Vec<Vec<char>> = texts.split('\t').map(|text| text.chars().collect()).collect();
-    let mut numbers = Numbers(5);
+    let mut numbers = Numbers::fresh();
     let mut searched = HashSet::new();
-    while searched.len() < 120 {
+    while searched.len() < 500 {
         let text = &texts[usize::try_from(numbers.below(texts.len() as u64)).unwrap()];
         let length = usize::try_from(2 + numbers.below(4)).unwrap();
         let Some(last) = text.len().checked_sub(length) else { continue };
@@ -257,6 +257,14 @@ async fn a_page_of_products_takes_a_fixed_number_of_statements() {
     let id = truth(&db, seller, &ProductFilter::default()).await[0];
     let whole = assert_statements(&db.pool, 4, products::find(&db.pool, seller, id)).await;
     assert_eq!(whole.unwrap().unwrap().product.id, id);
+    let transaction = db.pool.begin(seller).await.unwrap();
+    for (product, statements) in [(id, 4), (uuid::Uuid::nil().into(), 1)] {
+        let rows = [StockRow { product, change: StockChange::To(7) }];
+        let by = author();
+        let changed = products::change_stocks(&transaction, seller, &rows, false, &by);
+        assert_statements(&db.pool, statements, changed).await.unwrap();
+    }
+    drop(transaction);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,28 +2,12 @@
 
 use chrono::{DateTime, Duration, Utc};
 use jebi_db_optimizer::bulk::{Batch, LoadedOrder, Loader};
-use jebi_db_optimizer::testing::TestDatabase;
+use jebi_db_optimizer::testing::{Numbers, TestDatabase};
 use jebi_db_optimizer::{Author, random};
 use jebi_domain::{
     AccountId, Amounts, Currency, Customer, Money, NewOrder, NewOrderLine, OrderId, OrderStatus,
     Platform, ProductId, Quantity, SellerKeys,
 };
-
-/// Numbers that look random and are the same in every run (an LCG; constants of Knuth's MMIX).
-pub(crate) struct Numbers(pub(crate) u64);
-
-impl Numbers {
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
-
-    pub(crate) fn one_of<T: Copy>(&mut self, values: &[T]) -> T {
-        let at = self.below(values.len() as u64);
-        values[usize::try_from(at).unwrap()]
-    }
-}
 
 pub(crate) fn won(amount: i64) -> Money {
     Money::new(amount, Currency::Krw).unwrap()
@@ -86,7 +70,7 @@ pub(crate) async fn load(db: &TestDatabase, keys: &SellerKeys, orders: Vec<NewOr
 /// `count` orders spread over 100 days, many of them at the same instant as another, of all statuses and
 /// platforms, one to three lines each.
 pub(crate) fn mixed_orders(count: u64, seed: u64) -> Vec<NewOrder> {
-    let mut numbers = Numbers(seed);
+    let mut numbers = Numbers::new(seed);
     let account = AccountId::from(uuid::Uuid::nil());
     (0..count)
         .map(|n| {

@@ -4,6 +4,7 @@
 mod bulk;
 mod catalogue;
 mod fixture;
+mod large;
 mod pages;
 mod plans;
 mod pool;

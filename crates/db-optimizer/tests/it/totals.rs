@@ -3,15 +3,15 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use chrono::Utc;
 use futures::future::join_all;
 use jebi_db_optimizer::orders::{self, Change};
-use jebi_db_optimizer::testing::{TestDatabase, total_and_count};
+use jebi_db_optimizer::testing::{Numbers, TestDatabase, total_and_count};
 use jebi_db_optimizer::{Config, housekeeping};
 use jebi_domain::{OrderFilter, OrderStatus, Platform, SellerKeys};
 
-use crate::fixture::{Numbers, author, load, mixed_orders, order};
+use crate::fixture::{author, load, mixed_orders, order};
 
 /// A writer: orders of today, some of which move on at once.
 async fn write(db: &TestDatabase, keys: &SellerKeys, writer: u64) {
-    let mut numbers = Numbers(writer);
+    let mut numbers = Numbers::new(writer);
     for n in 0..40 {
         let transaction = db.pool.begin(keys.seller()).await.unwrap();
         let account = orders::own_shop(&transaction, keys.seller()).await.unwrap();
