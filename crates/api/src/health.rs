@@ -52,6 +52,19 @@ pub(crate) struct Check {
     detail: Option<String>,
 }
 
+/// Redis makes answers faster for several processes; none of them needs it.
+fn redis(state: &State) -> Check {
+    let (ok, detail) = match state.caches.all.stats().l2 {
+        None => (true, Some("not configured; this process caches for itself".to_owned())),
+        Some(l2) if l2.is_trusted => (true, None),
+        Some(_) => {
+            let advice = "not in use now; this process caches for itself; look at REDIS_URL";
+            (false, Some(advice.to_owned()))
+        }
+    };
+    Check { name: "redis", ok, detail }
+}
+
 /// Ready: requests can be served; otherwise what is in the way.
 ///
 /// Statements: 1.
@@ -83,6 +96,6 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
     };
     let (status, word) =
         if ok { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    let checks = vec![Check { name: "postgresql", ok, detail }];
+    let checks = vec![Check { name: "postgresql", ok, detail }, redis(&state)];
     HttpResponse::build(status).json(Readiness { status: word, checks })
 }

@@ -90,10 +90,15 @@ impl<'a> Params<'a> {
 
     /// A parameter that is `true` or `false`; absent is `false`.
     pub(crate) fn take_flag(&mut self, name: &'static str) -> bool {
+        self.take_flag_or(name, false)
+    }
+
+    /// The same where a flag that was not sent is `default`.
+    pub(crate) fn take_flag_or(&mut self, name: &'static str, default: bool) -> bool {
         let flag = self.take(name, |text| {
             text.parse().map_err(|_| Fault::unreadable("is neither true nor false"))
         });
-        flag.unwrap_or(false)
+        flag.unwrap_or(default)
     }
 
     /// Refuses what was wrong, and by name what nobody asked for.

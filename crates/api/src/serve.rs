@@ -12,6 +12,7 @@ use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
+use crate::performance::Trend;
 use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
@@ -73,7 +74,8 @@ pub async fn serve_through(
 async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let forgetting = tokio::spawn(forget_limits(state.clone()));
+    let beside =
+        [tokio::spawn(forget_limits(state.clone())), tokio::spawn(follow_trends(state.clone()))];
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
@@ -93,7 +95,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     .run();
     tracing::info!("Listening on http://{address}");
     let served = server.await;
-    forgetting.abort();
+    beside.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("Stopped");
     Ok(served?)
 }
@@ -117,6 +119,14 @@ async fn keep_house(db: Pool) {
         if let Err(error) = done {
             tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");
         }
+    }
+}
+
+async fn follow_trends(state: State) {
+    let mut tick = tokio::time::interval(Trend::EVERY);
+    loop {
+        tick.tick().await;
+        state.trend.add(&state.caches.all.stats());
     }
 }
 

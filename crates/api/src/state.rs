@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jebi_cache::L1;
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
 use tokio::sync::Notify;
@@ -9,6 +10,7 @@ use tokio::sync::Notify;
 use crate::auth::KnownKeys;
 use crate::cached::Caches;
 use crate::limits::Limits;
+use crate::performance::Trend;
 use crate::problem::Problem;
 use crate::settings::Settings;
 
@@ -19,6 +21,10 @@ pub(crate) struct State(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) db: Pool,
     pub(crate) caches: Caches,
+    /// What the caches may hold in this process.
+    pub(crate) l1: L1,
+    pub(crate) is_compressing: bool,
+    pub(crate) trend: Trend,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
     pub(crate) cursors: CursorKey,
@@ -36,6 +42,9 @@ impl State {
         Ok(Self(Arc::new(Shared {
             db,
             caches: Caches::new(settings.cache())?,
+            l1: settings.l1,
+            is_compressing: settings.compression.level > 0,
+            trend: Trend::default(),
             committed: Notify::new(),
             cursors: settings.master_key.cursor_key(),
             known_keys: KnownKeys::default(),

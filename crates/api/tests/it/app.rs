@@ -16,6 +16,10 @@ pub(crate) const ORDERS: &str = "/api/v1/orders-optimized/";
 
 pub(crate) const PRODUCTS: &str = "/api/v1/products-optimized/";
 
+/// All events, whether the relay has moved them or not.
+pub(crate) const EVENTS: &str = "(SELECT event, version FROM outbox \
+                                  UNION ALL SELECT event, version FROM events) AS happened";
+
 pub(crate) struct TestApp {
     pub(crate) db: TestDatabase,
     pub(crate) address: String,

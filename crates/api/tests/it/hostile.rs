@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::app::{ORDERS, TestApp, order_body, post};
+use crate::app::{EVENTS, ORDERS, TestApp, order_body, post};
 use crate::http::Request;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ async fn an_order_names_each_field_that_is_wrong_and_nothing_is_written() {
     let one_too_many = json!(vec![json!({ "sku": "TEA-1", "quantity": 1, "price": 1 }); 2_001]);
     let response = app.post("one-key", &with("/items", one_too_many)).await.expect(422);
     assert_eq!(response.fields(), ["items"]);
-    for table in ["orders", "order_items", "outbox", "audit_log", "idempotency_keys"] {
+    for table in ["orders", "order_items", EVENTS, "audit_log", "idempotency_keys"] {
         let rows = app.db.number(&format!("SELECT count(*) FROM {table}")).await;
         assert_eq!(rows, 0, "{table}");
     }

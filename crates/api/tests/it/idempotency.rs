@@ -2,7 +2,7 @@ use futures::future::join_all;
 use jebi_domain::{Scope, Scopes};
 use serde_json::json;
 
-use crate::app::{ORDERS, TestApp, add_key, add_product, order_body, post};
+use crate::app::{EVENTS, ORDERS, TestApp, add_key, add_product, order_body, post};
 use crate::http::{Request, Response};
 use crate::process::Served;
 use crate::proxy::Proxy;
@@ -26,7 +26,7 @@ async fn sixty_four_twins_have_one_effect_and_one_answer() {
         let twins = join_all((0..64).map(|_| app.post(key, &body))).await;
         one_answer(&twins);
     }
-    for table in ["orders", "order_items", "order_history", "outbox", "audit_log"] {
+    for table in ["orders", "order_items", "order_history", EVENTS, "audit_log"] {
         assert_eq!(app.db.number(&format!("SELECT count(*) FROM {table}")).await, 3, "{table}");
     }
 }

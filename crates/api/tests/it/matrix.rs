@@ -4,7 +4,7 @@
 use jebi_domain::{Scope, Scopes};
 use serde_json::Value;
 
-use crate::app::{ORDERS, PRODUCTS, TestApp, add_product};
+use crate::app::{EVENTS, ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
 
 /// An operation as the document has it.
@@ -249,7 +249,7 @@ async fn extra_and_read_only_fields_are_refused_in_every_object_of_every_body() 
     }
     names.sort();
     names.dedup();
-    let before = app.db.number("SELECT count(*) FROM outbox").await;
+    let before = app.db.number(&format!("SELECT count(*) FROM {EVENTS}")).await;
     let mut refused = 0;
     for operation in operations(&app).await {
         let Some(example) = &operation.example else { continue };
@@ -276,7 +276,11 @@ async fn extra_and_read_only_fields_are_refused_in_every_object_of_every_body() 
         }
     }
     assert!(refused > 100, "{refused}");
-    assert_eq!(app.db.number("SELECT count(*) FROM outbox").await, before, "nothing was written");
+    assert_eq!(
+        app.db.number(&format!("SELECT count(*) FROM {EVENTS}")).await,
+        before,
+        "nothing was written"
+    );
 }
 
 /// The fields that some body of a request has: elsewhere they may be refused for other reasons.

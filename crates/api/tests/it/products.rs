@@ -1,7 +1,7 @@
 use futures::future::join_all;
 use serde_json::{Value, json};
 
-use crate::app::{PRODUCTS, TestApp, add_product};
+use crate::app::{EVENTS, PRODUCTS, TestApp, add_product};
 use crate::http::Request;
 
 async fn bulk(app: &TestApp, body: &Value) -> crate::http::Response {
@@ -50,9 +50,11 @@ async fn a_seller_changes_price_stock_and_status_and_nothing_of_the_wholesalers(
     }
     let body = json!({ "stock_delta": -7, "allow_negative": true });
     assert_eq!(app.patch(&path, &body).await.expect(200).json()["stock"], -1);
-    let events = "SELECT string_agg(event || version, ' ' ORDER BY version) FROM outbox
-                  WHERE event = 'products:updated'";
-    assert_eq!(app.db.text(events).await, "products:updated2 products:updated3");
+    let events = format!(
+        "SELECT string_agg(event || version, ' ' ORDER BY version) FROM {EVENTS}
+         WHERE event = 'products:updated'"
+    );
+    assert_eq!(app.db.text(&events).await, "products:updated2 products:updated3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
