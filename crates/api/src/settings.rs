@@ -99,6 +99,12 @@ const REDIS_PASSWORD: Variable = Variable {
     is: "a password",
     meaning: "With `REDIS_HOST`; none where it is not set.",
 };
+const REDIS_PREFIX: Variable = Variable {
+    name: "JEBI_REDIS_PREFIX",
+    default: "jebi",
+    is: "a text",
+    meaning: "Begins every key in Redis: one for each database where several share a Redis.",
+};
 const COMPRESSION: Variable = Variable {
     name: "CACHE_COMPRESSION_ENABLED",
     default: "true",
@@ -152,6 +158,7 @@ const VARIABLES: &[&Variable] = &[
     &REDIS_PORT,
     &REDIS_DB,
     &REDIS_PASSWORD,
+    &REDIS_PREFIX,
     &COMPRESSION,
     &COMPRESSION_THRESHOLD,
     &COMPRESSION_LEVEL,
@@ -182,6 +189,8 @@ pub struct Settings {
     pub pool: db::Config,
     /// Where Redis is, if anywhere.
     pub redis_url: Option<SecretString>,
+    /// What every key there begins with.
+    pub redis_prefix: String,
     /// How values are made smaller there.
     pub compression: Compression,
     /// What a process keeps.
@@ -223,6 +232,7 @@ impl Settings {
             text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
         });
         let redis_url = reader.redis_url();
+        let redis_prefix = reader.read(&REDIS_PREFIX);
         let is_compressed: Option<bool> = reader.read(&COMPRESSION);
         let threshold_bytes = reader.read(&COMPRESSION_THRESHOLD);
         let level = reader
@@ -238,6 +248,7 @@ impl Settings {
         let all = || {
             Some(Self {
                 redis_url: redis_url?,
+                redis_prefix: redis_prefix?,
                 compression: Compression {
                     threshold_bytes: threshold_bytes?,
                     level: if is_compressed? { level? } else { 0 },
@@ -269,7 +280,7 @@ impl Settings {
             .max_staleness(self.max_staleness)
             .secret(self.master_key.cache_secret());
         match &self.redis_url {
-            Some(url) => builder.redis(Redis::url(url.expose_secret())),
+            Some(url) => builder.redis(Redis::url(url.expose_secret()).prefix(&self.redis_prefix)),
             None => builder,
         }
     }

@@ -49,22 +49,47 @@ impl Request {
         self.try_send(address).await.expect("an answer")
     }
 
+    /// Sends it on a connection that stays open.
+    pub(crate) async fn send_on(&self, stream: &mut TcpStream) -> Response {
+        stream.write_all(&self.bytes("keep-alive")).await.unwrap();
+        let mut answer = Vec::new();
+        let mut chunk = vec![0; 64 << 10];
+        loop {
+            let length = stream.read(&mut chunk).await.unwrap();
+            assert_ne!(length, 0, "the connection ended within an answer");
+            answer.extend_from_slice(&chunk[..length]);
+            let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else {
+                continue;
+            };
+            let mut response = Response::parse(&answer).unwrap();
+            let length =
+                response.header("content-length").map_or(0, |length| length.parse().unwrap());
+            if response.status == 304 || answer.len() == end + 4 + length {
+                response.body = answer.split_off(end + 4);
+                return response;
+            }
+        }
+    }
+
     /// Sends it; `None` where the connection ends without an answer.
     pub(crate) async fn try_send(&self, address: &str) -> Option<Response> {
         let mut stream = TcpStream::connect(address).await.ok()?;
-        let mut head = format!("{} {} HTTP/1.1\r\nhost: {address}\r\n", self.method, self.path);
+        stream.write_all(&self.bytes("close")).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        Response::parse(&answer)
+    }
+
+    fn bytes(&self, connection: &str) -> Vec<u8> {
+        let mut head = format!("{} {} HTTP/1.1\r\nhost: jebi\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
         if !self.body.is_empty() || self.method != "GET" {
             head += &format!("content-length: {}\r\n", self.body.len());
         }
-        head += "connection: close\r\n\r\n";
-        stream.write_all(head.as_bytes()).await.ok()?;
-        stream.write_all(&self.body).await.ok()?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).await.ok()?;
-        Response::parse(&answer)
+        head += &format!("connection: {connection}\r\n\r\n");
+        [head.as_bytes(), &self.body].concat()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod analytics;
 mod app;
+mod cache;
 mod documents;
 mod etags;
 mod guards;
@@ -17,4 +18,5 @@ mod personal;
 mod process;
 mod products;
 mod proxy;
+mod redis;
 mod seed;

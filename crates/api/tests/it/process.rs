@@ -33,7 +33,14 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start(database_url: &str) -> Self {
-        let mut child = jebi(database_url).arg("serve").stderr(Stdio::piped()).spawn().unwrap();
+        Self::with(database_url, &[])
+    }
+
+    /// A process with some settings of its own.
+    pub(crate) fn with(database_url: &str, settings: &[(&str, &str)]) -> Self {
+        let mut command = jebi(database_url);
+        let served = command.arg("serve").envs(settings.iter().copied()).stderr(Stdio::piped());
+        let mut child = served.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
         let log = Arc::new(Mutex::new(String::new()));
         let said = "Listening on http://";

@@ -42,7 +42,9 @@ impl Proxy {
                         let mut chunk = vec![0; 64 << 10];
                         while let Ok(length @ 1..) = from_client.read(&mut chunk).await {
                             let sent = &chunk[..length];
-                            if contains(sent, b"INSERT INTO orders") {
+                            if contains(sent, b"INSERT INTO orders")
+                                || contains(sent, b"UPDATE orders")
+                            {
                                 stores_order.store(true, SeqCst);
                             }
                             if to_server.write_all(sent).await.is_err() {
