@@ -281,8 +281,10 @@ impl L2 {
 
     /// The value, or leave to load it. Waits while another process loads it.
     pub(crate) async fn look_up(&self, question: &Question, counters: &Counters) -> Lookup {
-        /// How often a value that another process loads is waited for, before it is loaded here too.
-        const ROUNDS: u32 = 4;
+        /// How long a value that another process loads is waited for, before it is loaded here too: a process that was
+        /// cut off while it held a lease keeps the others no longer.
+        const PATIENCE: Duration = Duration::from_secs(1);
+        let patience = tokio::time::Instant::now() + PATIENCE.min(self.lease);
         if !self.is_usable() {
             count(&counters.l2_errors);
             return Lookup::Load(None);
@@ -301,7 +303,7 @@ impl L2 {
                 return Lookup::Load(None);
             }
         }
-        for _ in 0..ROUNDS {
+        while tokio::time::Instant::now() < patience {
             let woken = self.wait_for(question.slot);
             let woken = std::pin::pin!(woken.notified());
             match self.ask_lease(question, counters).await {
@@ -311,7 +313,7 @@ impl L2 {
                 }
                 Ok(Asked::Mine(lease)) => return Lookup::Load(Some(lease)),
                 Ok(Asked::Theirs) => {
-                    let _ = tokio::time::timeout(self.lease / 2, woken).await;
+                    let _ = tokio::time::timeout_at(patience, woken).await;
                 }
                 Err(_) => {
                     count(&counters.l2_errors);

@@ -26,7 +26,8 @@ for at = 3, #KEYS do
 end
 local value = redis.call('GET', KEYS[1])
 local is_mine = redis.call('SET', lease, ARGV[4], 'NX', 'PX', ARGV[5])
-if not is_mine and not value then
+-- Also where there is a value: it may be one that nobody can use any more.
+if not is_mine then
     redis.call('SADD', ARGV[2], ARGV[3])
     redis.call('PEXPIRE', ARGV[2], ARGV[5])
 end
