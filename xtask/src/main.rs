@@ -32,6 +32,7 @@ mod seed;
 mod sellers;
 mod service;
 mod services;
+mod soak;
 mod stop;
 mod test;
 mod tidy;
@@ -74,6 +75,11 @@ enum Chore {
     Seed(seed::Options),
     /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
     ApiFuzz(api_fuzz::Options),
+    /// Try for a long time what the tests try for a moment
+    Soak {
+        #[command(subcommand)]
+        subject: soak::Subject,
+    },
     /// Check the rules that the compiler cannot: the arrows between crates, migrations, tests
     Tidy,
     /// Write the pages that are made from the code: docs/settings.md
@@ -105,6 +111,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Import(options) => return import::run(&options),
         Chore::Seed(options) => return seed::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
+        Chore::Soak { subject } => return soak::run(&subject),
         Chore::Tidy => tidy::run()?,
         Chore::Codegen => return codegen::run(),
         Chore::Watch { purpose } => watcher::watch(&Place::open(purpose)?)?,

@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
 use crate::watcher::Watcher;
-use crate::{command, record, services};
+use crate::{command, record, services, soak};
 
 /// The answer is that of `cargo test`, whose words are the last ones on standard output.
 ///
@@ -31,7 +31,11 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     tests.args((!names_packages(arguments)).then_some("--workspace"));
     tests.args(arguments).env("DATABASE_URL", services.database.url);
     tests.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
-    let status = command::status(&mut tests)?;
+    let mut status = command::status(&mut tests)?;
+    // A run of chosen tests has chosen these too, or not.
+    if status.success() && arguments.is_empty() {
+        status = command::status(&mut command::cargo(soak::SHUTTLE))?;
+    }
     watcher.stop()?;
     Ok(command::exit_code(status))
 }

@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use crate::clock::{Clock, milliseconds};
 use crate::config::{Builder, Forsaken, NamespaceConfig, Vouching};
 use crate::error::{Error, LoadError};
-use crate::flight::{Fixed, Flight, Flights, Seat};
+use crate::flight::{Fixed, Flight, Flights, Pilot, Seat};
 use crate::generation::{Cell, Generations, Target};
 use crate::journal::Journal;
 use crate::key::{CacheKey, Id, Key, KeyBytes, KeyRef, Scope, Secret};
@@ -274,10 +274,9 @@ impl Cache {
             self.0.journal.heard(events);
             return Applied { l2: Propagation::None };
         };
-        let l2 = l2.invalidate(targets, events).await;
-        self.change(targets, why);
-        self.0.journal.heard(events);
-        Applied { l2 }
+        let mut report = Report { cache: self, l2, targets, events, why, is_made: false };
+        report.is_made = l2.report(targets, events).await;
+        Applied { l2: if report.is_made { Propagation::Now } else { Propagation::Queued } }
     }
 
     fn change(&self, targets: &[Target], why: &str) {
@@ -293,6 +292,26 @@ impl Cache {
 
     fn propagation(&self) -> Propagation {
         self.0.l2.as_ref().map_or(Propagation::None, |l2| l2.propagation())
+    }
+}
+
+/// A report to Redis. What it cannot do now is done later, also where its caller goes away.
+struct Report<'a> {
+    cache: &'a Cache,
+    l2: &'a L2,
+    targets: &'a [Target],
+    events: &'a [u128],
+    why: &'a str,
+    is_made: bool,
+}
+
+impl Drop for Report<'_> {
+    fn drop(&mut self) {
+        if !self.is_made {
+            self.l2.report_later(self.targets, self.events);
+        }
+        self.cache.change(self.targets, self.why);
+        self.cache.0.journal.heard(self.events);
     }
 }
 
@@ -424,10 +443,8 @@ impl Namespace {
         let inner = self.inner();
         let Some(entry) = inner.store.get(key) else { return (None, None) };
         let now = inner.clock.now();
-        let is_valid = inner.generations.is_above_floor(entry.born)
-            && entry.is_unchanged()
-            && now < entry.hard
-            && inner.trust.is_l1_trusted(now);
+        let is_valid =
+            inner.trust.is_l1_trusted(now) && self.is_unchanged(&entry) && now < entry.hard;
         if !is_valid {
             return (None, Some(entry));
         }
@@ -451,18 +468,27 @@ impl Namespace {
         let previous = hit.as_ref().map(|hit| Arc::clone(&hit.entry)).or_else(|| kept.clone());
         let mut load = Some((load, tags, previous));
         loop {
-            let seat = self.inner().flights.board(
-                &key,
-                &self.inner().generations,
-                self.inner().clock.now(),
-                || self.begin(&key),
-            )?;
+            let now = self.inner().clock.now();
+            let generations = &self.inner().generations;
+            let seat = self.inner().flights.board(&key, generations, now, || self.begin(&key))?;
             let outcome = match seat {
-                Seat::First(ticket, flight) => {
+                Seat::First(ticket, pilot) => {
+                    // Another load may have ended between this caller's look and its coming aboard.
+                    if let (Some(hit), _) = self.look(&key.borrow())
+                        && hit.freshness == Freshness::Fresh
+                    {
+                        pilot.land(Ok(hit.clone()), 0);
+                        return Ok(hit);
+                    }
                     let (load, tags, previous) = load.take().unwrap_or_else(|| {
                         unreachable!("a caller begins one flight, and returns what it brings")
                     });
-                    let work = self.clone().fly(key.clone(), flight, tags, previous, load);
+                    // Nobody waits for a refresh; it is not forsaken for that.
+                    let forsaken = match hit {
+                        Some(_) => Forsaken::Finish,
+                        None => self.space().config.forsaken,
+                    };
+                    let work = self.clone().fly(key, pilot, tags, previous, load, forsaken);
                     self.inner().tasks.spawn(work);
                     if let Some(hit) = hit {
                         count(&self.space().counters.refreshing);
@@ -476,18 +502,27 @@ impl Namespace {
                 }
                 Seat::Joined(ticket) => {
                     count(&self.space().counters.joined);
+                    let is_recent = self.inner().trust.is_recent(ticket.began, now);
                     let outcome = ticket.landed().await;
                     // Something was invalidated since: perhaps before this caller came.
                     if outcome.as_ref().is_ok_and(|hit| !self.is_unchanged(&hit.entry)) {
                         continue;
                     }
-                    outcome
+                    outcome.map(|hit| if is_recent { hit } else { self.doubted(hit) })
                 }
             };
             return outcome.or_else(|error| self.fall_back(kept, error));
         }
     }
 
+    /// A value whose load began longer ago than an answer may be old, when nobody could say what was
+    /// invalidated since.
+    fn doubted(&self, hit: Hit) -> Hit {
+        count(&self.space().counters.stale);
+        Hit { freshness: Freshness::Stale, ..hit }
+    }
+
+    #[inline]
     fn is_unchanged(&self, entry: &Entry) -> bool {
         self.inner().generations.is_above_floor(entry.born) && entry.is_unchanged()
     }
@@ -519,12 +554,14 @@ impl Namespace {
     async fn fly(
         self,
         key: Key,
-        flight: Arc<Flight>,
+        pilot: Pilot,
         tags: Vec<String>,
         previous: Option<Arc<Entry>>,
         load: Loader,
+        forsaken: Forsaken,
     ) {
         let (inner, space) = (self.inner(), self.space());
+        let flight = Arc::clone(&pilot.flight);
         let at = Load::new(&self.cache.0, &flight, previous);
         let tags: Vec<Id> = tags.iter().map(|tag| at.tag(tag)).collect();
         let [(_, _), (scope, _), (own, _)] = &flight.cells;
@@ -537,7 +574,11 @@ impl Namespace {
         let (outcome, lease) = match self.look_outside(&question).await {
             Lookup::Found(stored) => (Ok(self.found_outside(&flight, &at, stored)), None),
             Lookup::Load(lease) => {
-                let loaded = Flights::fly(&flight, self.run(&flight, load, at.clone())).await;
+                let run = pilot.fly(self.run(&pilot, load, at.clone(), forsaken));
+                let loaded = match (&inner.l2, &lease) {
+                    (Some(l2), Some(lease)) => l2.hold(lease, run).await,
+                    (None, _) | (_, None) => run.await,
+                };
                 (loaded.map(|loaded| self.entry(&key, &flight, &at, loaded)), lease)
             }
         };
@@ -549,9 +590,9 @@ impl Namespace {
         let found = outcome.as_ref().ok().map(|hit| Arc::clone(&hit.entry));
         let errors_until = match space.ttl.errors {
             0 => 0,
-            errors => inner.clock.now() + errors,
+            errors => inner.clock.now().saturating_add(errors),
         };
-        inner.flights.land(&key, &flight, outcome, errors_until);
+        pilot.land(outcome, errors_until);
         // The callers have their answer; now the other processes.
         if let (Some(l2), Some(lease)) = (&inner.l2, lease) {
             let ttl = found.as_ref().map(|entry| {
@@ -572,19 +613,26 @@ impl Namespace {
         }
     }
 
-    async fn run(&self, flight: &Flight, load: Loader, at: Load) -> Result<Loaded, LoadError> {
+    async fn run(
+        &self,
+        pilot: &Pilot,
+        load: Loader,
+        at: Load,
+        forsaken: Forsaken,
+    ) -> Result<Loaded, LoadError> {
         let space = self.space();
         count(&space.counters.loads);
         let began = Instant::now();
         let timeout = space.config.load_timeout;
         let work = AssertUnwindSafe(async move { load(at).await }).catch_unwind();
         let forsaken = async {
-            match space.config.forsaken {
+            match forsaken {
                 Forsaken::Finish => std::future::pending().await,
-                Forsaken::Abort => flight.is_forsaken().await,
+                Forsaken::Abort => pilot.is_forsaken().await,
             }
         };
         let ended = tokio::select! {
+            biased;
             ended = within(timeout, work) => ended,
             () = forsaken => Some(Err(Box::new("nobody waited for it") as Box<_>)),
         };
@@ -617,7 +665,7 @@ impl Namespace {
     fn found_outside(&self, flight: &Flight, at: &Load, stored: Stored) -> (Entry, Level) {
         stored.tags.iter().for_each(|tag| at.tag_id(*tag));
         let now = self.inner().clock.now();
-        let times = (now + stored.fresh_for, now + stored.keep_for);
+        let times = (now.saturating_add(stored.fresh_for), now.saturating_add(stored.keep_for));
         let cells = at.cells(&flight.cells);
         (Entry::new(stored.value, flight.born, cells, times, KEY_BYTES), Level::L2)
     }

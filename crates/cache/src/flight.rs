@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::watch;
 
 use crate::error::LoadError;
 use crate::generation::{Cell, Generations};
 use crate::key::{Id, Key};
-use crate::sync::{AtomicU64, Mutex, lock};
+use crate::sync::{AtomicU64, Mutex, loading, lock, within_load};
 use crate::value::{FIXED, Hit};
 
 pub(crate) type Outcome = Result<Hit, LoadError>;
@@ -21,6 +21,8 @@ pub(crate) type Fixed = [(Id, Arc<Cell>); FIXED];
 #[derive(Debug)]
 pub(crate) struct Flight {
     id: u64,
+    /// When it began, in milliseconds.
+    began: u64,
     /// The count of invalidations before it began.
     pub(crate) born: u64,
     /// Of its namespace, scope and key.
@@ -38,11 +40,6 @@ impl Flight {
             && self.cells.iter().all(|(_, cell)| cell.is_unchanged_since(self.born))
             && (!is_over || now < self.failed_until.load(Relaxed))
     }
-
-    /// Ends when nobody waits for it any more.
-    pub(crate) async fn is_forsaken(&self) {
-        self.outcome.closed().await;
-    }
 }
 
 #[derive(Debug, Default)]
@@ -56,23 +53,31 @@ struct Air {
     last_id: u64,
     /// Which load waits for which others.
     waits: Vec<(u64, u64)>,
-}
-
-tokio::task_local! {
-    /// The load that this task runs.
-    static LOADING: u64;
+    /// At this many flights kept failures are thrown away.
+    sweep_at: usize,
 }
 
 /// A caller's place at a flight.
 pub(crate) enum Seat {
     /// It began with this caller, who must see that it is flown.
-    First(Ticket, Arc<Flight>),
+    First(Ticket, Pilot),
     /// It was under way.
     Joined(Ticket),
 }
 
+/// Flies a flight. It lands, whatever becomes of the task that flies it.
+#[derive(Debug)]
+pub(crate) struct Pilot {
+    pub(crate) flight: Arc<Flight>,
+    key: Key,
+    flights: Arc<Flights>,
+    has_landed: bool,
+}
+
 /// Waits for a flight to end.
 pub(crate) struct Ticket {
+    /// When the flight began, in milliseconds.
+    pub(crate) began: u64,
     outcome: watch::Receiver<Option<Outcome>>,
     flights: Arc<Flights>,
     /// The load that waits here, and for which one.
@@ -91,7 +96,7 @@ impl Flights {
         now: u64,
         begin: impl FnOnce() -> (u64, Fixed),
     ) -> Result<Seat, LoadError> {
-        let loading = LOADING.try_with(|id| *id).ok();
+        let loading = loading();
         let mut air = lock(&self.air);
         let joined = air.flights.get(key).filter(|flight| flight.may_be_joined(generations, now));
         if let Some(flight) = joined.cloned() {
@@ -108,6 +113,7 @@ impl Flights {
         let (born, cells) = begin();
         let flight = Arc::new(Flight {
             id: air.last_id,
+            began: now,
             born,
             cells,
             outcome: watch::channel(None).0,
@@ -115,29 +121,9 @@ impl Flights {
         });
         air.flights.insert(key.clone(), Arc::clone(&flight));
         let wait = loading.map(|loading| (loading, flight.id));
-        Ok(Seat::First(self.ticket(&mut air, &flight, wait), flight))
-    }
-
-    /// Runs a load as this flight's, so that what it asks for is known to be asked for by it.
-    pub(crate) async fn fly<T>(flight: &Flight, load: impl Future<Output = T>) -> T {
-        LOADING.scope(flight.id, load).await
-    }
-
-    /// Ends a flight. A failure stays until `failed_until` for those who come later.
-    pub(crate) fn land(
-        &self,
-        key: &Key,
-        flight: &Arc<Flight>,
-        outcome: Outcome,
-        failed_until: u64,
-    ) {
-        let mut air = lock(&self.air);
-        flight.failed_until.store(if outcome.is_err() { failed_until } else { 0 }, Relaxed);
-        let stays = outcome.is_err() && failed_until > 0;
-        if !stays && air.flights.get(key).is_some_and(|known| known.id == flight.id) {
-            air.flights.remove(key);
-        }
-        flight.outcome.send_replace(Some(outcome));
+        let ticket = self.ticket(&mut air, &flight, wait);
+        let flights = Arc::clone(self);
+        Ok(Seat::First(ticket, Pilot { flight, key: key.clone(), flights, has_landed: false }))
     }
 
     fn ticket(
@@ -147,7 +133,8 @@ impl Flights {
         wait: Option<(u64, u64)>,
     ) -> Ticket {
         air.waits.extend(wait);
-        Ticket { outcome: flight.outcome.subscribe(), flights: Arc::clone(self), wait }
+        let (began, outcome) = (flight.began, flight.outcome.subscribe());
+        Ticket { began, outcome, flights: Arc::clone(self), wait }
     }
 
     /// Loads under way, and failures that are kept.
@@ -174,13 +161,71 @@ impl Air {
         false
     }
 
-    /// Throws failures away that are too old, once there are many.
+    /// Throws failures away once there are many: those that are too old, and all where that is not enough.
     fn sweep(&mut self, now: u64) {
         const MANY: usize = 4_096;
-        if self.flights.len() >= MANY {
-            self.flights.retain(|_, flight| {
-                flight.outcome.borrow().is_none() || now < flight.failed_until.load(SeqCst)
-            });
+        if self.flights.len() < self.sweep_at.max(MANY) {
+            return;
+        }
+        let is_in_air = |flight: &Flight| flight.outcome.borrow().is_none();
+        self.flights
+            .retain(|_, flight| is_in_air(flight) || now < flight.failed_until.load(Relaxed));
+        if self.flights.len() > MANY / 2 {
+            self.flights.retain(|_, flight| is_in_air(flight));
+        }
+        // Loads under way may be as many as there are callers: each is looked at a few times at most.
+        self.sweep_at = self.flights.len() * 2;
+    }
+
+    fn remove(&mut self, key: &Key, flight: &Flight) {
+        if self.flights.get(key).is_some_and(|known| known.id == flight.id) {
+            self.flights.remove(key);
+        }
+    }
+}
+
+impl Pilot {
+    /// Runs a load as this flight's, so that what it asks for is known to be asked for by it.
+    pub(crate) async fn fly<T>(&self, load: impl Future<Output = T>) -> T {
+        within_load(self.flight.id, load).await
+    }
+
+    /// Ends when nobody waits for the flight any more; and nobody will.
+    pub(crate) async fn is_forsaken(&self) {
+        loop {
+            self.flight.outcome.closed().await;
+            // Callers come aboard under this lock: perhaps one just did.
+            let mut air = lock(&self.flights.air);
+            if self.flight.outcome.receiver_count() == 0 {
+                air.remove(&self.key, &self.flight);
+                return;
+            }
+        }
+    }
+
+    /// Ends the flight. A failure stays until `failed_until` for those who come later.
+    pub(crate) fn land(mut self, outcome: Outcome, failed_until: u64) {
+        self.end(outcome, failed_until);
+    }
+
+    fn end(&mut self, outcome: Outcome, failed_until: u64) {
+        self.has_landed = true;
+        let mut air = lock(&self.flights.air);
+        let stays = outcome.is_err() && failed_until > 0;
+        if stays {
+            self.flight.failed_until.store(failed_until, Relaxed);
+        } else {
+            air.remove(&self.key, &self.flight);
+        }
+        self.flight.outcome.send_replace(Some(outcome));
+    }
+}
+
+/// The loader panicked where it could not be caught, or the runtime was shut down.
+impl Drop for Pilot {
+    fn drop(&mut self) {
+        if !self.has_landed {
+            self.end(Err(LoadError::Panicked("the load was stopped".into())), 0);
         }
     }
 }
@@ -191,7 +236,7 @@ impl Ticket {
         let ended = self.outcome.wait_for(Option::is_some).await;
         match ended.as_deref() {
             Ok(Some(outcome)) => outcome.clone(),
-            // The runtime was shut down under it.
+            // A pilot lands what it flies.
             Ok(None) | Err(_) => Err(LoadError::Panicked("the load was stopped".into())),
         }
     }

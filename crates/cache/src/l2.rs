@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use bb8_redis::bb8;
 use bytes::Bytes;
 use redis::aio::MultiplexedConnection;
-use redis::{RedisError, Script, Value};
+use redis::{RedisError, Script};
 use tokio::sync::Notify;
 
 pub use self::breaker::Breaker;
@@ -56,7 +56,7 @@ impl Redis {
             prefix: "jebi".to_owned(),
             connections: 2,
             deadline: Duration::from_millis(100),
-            lease: Duration::from_secs(10),
+            lease: Duration::from_secs(2),
             breaker: Breaker::default(),
             messages: 10_000,
         }
@@ -80,7 +80,8 @@ impl Redis {
         Self { deadline, ..self }
     }
 
-    /// How long a process that loads a value keeps others from loading it too. Default 10 s.
+    /// How long a process that died while it loaded a value keeps the others from loading it. Default 2 s; one
+    /// that lives renews it.
     #[must_use]
     pub fn lease(self, lease: Duration) -> Self {
         Self { lease, ..self }
@@ -143,6 +144,8 @@ pub(crate) struct Lease {
     name: Vec<u8>,
     token: [u8; 8],
     since: u64,
+    /// The state of the scope when it was given.
+    changed: Changed,
     generations: Vec<(Id, Generation)>,
 }
 
@@ -167,6 +170,13 @@ pub(crate) struct L2 {
     gaps: AtomicU64,
 }
 
+/// Tags of a value, and the three that every value hangs on. A value with more is kept in the process alone.
+const MOST_IDS: usize = 1_000;
+/// What surrounds a value in its envelope, at most.
+const AROUND_BYTES: usize = 64 << 10;
+/// A year, in milliseconds. Redis counts them from 1970 in 63 bits.
+const LONGEST: u64 = 365 * 24 * 60 * 60 * 1_000;
+
 /// The names of what lies in Redis. One hash tag, so that all lies in one slot of a cluster.
 #[derive(Debug)]
 struct Keys {
@@ -186,7 +196,7 @@ impl Keys {
         self.of(b"g:", &id.0)
     }
 
-    /// When something in a scope last changed.
+    /// How often something in a scope has changed.
     fn changed(&self, scope: Id) -> Vec<u8> {
         self.of(b"t:", &scope.0)
     }
@@ -204,11 +214,6 @@ impl Keys {
         self.of(b"messages", b"")
     }
 
-    /// The id of the last of them.
-    fn last_message(&self) -> Vec<u8> {
-        self.of(b"last", b"")
-    }
-
     /// Up to when everything was reported.
     fn beat(&self) -> Vec<u8> {
         self.of(b"beat", b"")
@@ -220,13 +225,22 @@ impl Keys {
     }
 }
 
-static LEASE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("l2/scripts/lease.lua")));
-static TAGS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("l2/scripts/tags.lua")));
-static SETTLE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("l2/scripts/settle.lua")));
-static INVALIDATE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("l2/scripts/invalidate.lua")));
+macro_rules! script {
+    ($name:literal) => {
+        LazyLock::new(|| {
+            Script::new(concat!(
+                include_str!("l2/scripts/found.lua"),
+                include_str!(concat!("l2/scripts/", $name))
+            ))
+        })
+    };
+}
+
+static LEASE: LazyLock<Script> = script!("lease.lua");
+static RENEW: LazyLock<Script> = script!("renew.lua");
+static TAGS: LazyLock<Script> = script!("tags.lua");
+static SETTLE: LazyLock<Script> = script!("settle.lua");
+static INVALIDATE: LazyLock<Script> = script!("invalidate.lua");
 
 /// Why nothing came back.
 enum Failed {
@@ -254,9 +268,13 @@ impl L2 {
             .connection_timeout(redis.deadline)
             .retry_connection(false)
             .build_unchecked(manager.clone());
-        let longest =
-            builder.namespaces.iter().map(|space| space.fresh_for + space.stale_for).max();
-        let keep = longest.unwrap_or_default() * 2 + Duration::from_secs(24 * 60 * 60);
+        let longest = builder
+            .namespaces
+            .iter()
+            .map(|space| space.fresh_for.saturating_add(space.stale_for))
+            .max();
+        let keep = longest.unwrap_or_default().saturating_mul(2);
+        let keep = keep.saturating_add(Duration::from_secs(24 * 60 * 60));
         let l2 = Arc::new(Self {
             shared,
             pool,
@@ -268,7 +286,7 @@ impl L2 {
             vouching: builder.vouching,
             compression: builder.compression,
             max_value_bytes: builder.max_value_bytes,
-            keep_generations: crate::clock::milliseconds(keep),
+            keep_generations: crate::clock::milliseconds(keep).min(LONGEST),
             breaker: State::new(redis.breaker),
             pending: Pending::new(namespaces),
             waiting: Mutex::default(),
@@ -281,12 +299,15 @@ impl L2 {
 
     /// The value, or leave to load it. Waits while another process loads it.
     pub(crate) async fn look_up(&self, question: &Question, counters: &Counters) -> Lookup {
-        /// How long a value that another process loads is waited for, before it is loaded here too: a process that was
-        /// cut off while it held a lease keeps the others no longer.
-        const PATIENCE: Duration = Duration::from_secs(1);
-        let patience = tokio::time::Instant::now() + PATIENCE.min(self.lease);
+        /// How long a value that another process loads is waited for, before it is loaded here too.
+        const LONGEST_WAIT: Duration = Duration::from_secs(30);
+        let latest = tokio::time::Instant::now() + LONGEST_WAIT;
         if !self.is_usable() {
             count(&counters.l2_errors);
+            return Lookup::Load(None);
+        }
+        if question.ids.len() > MOST_IDS {
+            count(&counters.l2_misses);
             return Lookup::Load(None);
         }
         let began = Instant::now();
@@ -303,9 +324,10 @@ impl L2 {
                 return Lookup::Load(None);
             }
         }
-        while tokio::time::Instant::now() < patience {
-            let woken = self.wait_for(question.slot);
-            let woken = std::pin::pin!(woken.notified());
+        while tokio::time::Instant::now() < latest {
+            let waiter = self.wait_for(question.slot);
+            // Made before the lease is asked for: from here on no call to wake up is lost.
+            let woken = waiter.notify.notified();
             match self.ask_lease(question, counters).await {
                 Ok(Asked::Found(stored)) => {
                     count(&counters.l2_hits);
@@ -313,7 +335,8 @@ impl L2 {
                 }
                 Ok(Asked::Mine(lease)) => return Lookup::Load(Some(lease)),
                 Ok(Asked::Theirs) => {
-                    let _ = tokio::time::timeout_at(patience, woken).await;
+                    // By then a lease that nobody renews has ended.
+                    let _ = tokio::time::timeout(self.lease, woken).await;
                 }
                 Err(_) => {
                     count(&counters.l2_errors);
@@ -334,21 +357,32 @@ impl L2 {
         question: &Question,
         counters: &Counters,
     ) -> Result<Option<Stored>, Failed> {
-        let mut mget = redis::cmd("MGET");
-        mget.arg(self.keys.value(question.slot));
+        let mut both = redis::pipe();
+        // Not as one: a value that hangs on the generations of a moment later is valid at that moment. And no
+        // more of it than a value can have.
+        both.cmd("GETRANGE").arg(self.keys.value(question.slot)).arg(0).arg(self.most_bytes());
+        both.cmd("MGET");
         question.ids.iter().for_each(|id| {
-            mget.arg(self.keys.generation(*id));
+            both.arg(self.keys.generation(*id));
         });
-        let mut found: Vec<Option<Vec<u8>>> =
-            self.call(async |redis| mget.query_async(redis).await).await?;
-        let Some(value) = (!found.is_empty()).then(|| found.swap_remove(0)).flatten() else {
+        both.ignore_errors();
+        let (value, generations): (Result<Bytes, RedisError>, Vec<Option<Vec<u8>>>) =
+            self.call(async |redis| both.query_async(redis).await).await?;
+        let Ok(value) = value else {
+            // Something is there, and it is no string of bytes.
+            count(&counters.l2_rejected);
             return Ok(None);
         };
-        // `swap_remove` put the last one first.
-        let len = found.len();
-        found.rotate_left(usize::from(len > 1));
-        let generations = found.into_iter().map(|found| found.as_deref().and_then(generation));
-        self.valid(question, value.into(), generations.collect(), counters).await
+        if value.is_empty() {
+            return Ok(None);
+        }
+        let generations = generations.iter().map(|found| found.as_deref().and_then(generation));
+        self.valid(question, value, generations.collect(), counters).await
+    }
+
+    /// The longest envelope.
+    fn most_bytes(&self) -> usize {
+        self.max_value_bytes.saturating_add(AROUND_BYTES)
     }
 
     /// The value in `bytes` where all that it hangs on is as it was.
@@ -416,38 +450,31 @@ impl L2 {
             .arg(self.keys.waiters(question.slot))
             .arg(&self.node)
             .arg(&token[..])
-            .arg(crate::clock::milliseconds(self.lease))
+            .arg(crate::clock::milliseconds(self.lease).clamp(1, LONGEST))
             .arg(self.keep_generations)
-            .arg(&crate::random::bits()[..]);
-        let (since, value, is_mine, given): (u64, Option<Vec<u8>>, bool, Vec<Vec<u8>>) = self
-            .call(async |redis| {
-                let mut answer: Vec<Value> = script.invoke_async(redis).await?;
-                let given = answer.split_off(answer.len().min(3));
-                let mut answer = answer.into_iter();
-                let mut next = || answer.next().unwrap_or(Value::Nil);
-                Ok((
-                    redis::from_redis_value(next())?,
-                    redis::from_redis_value(next())?,
-                    redis::from_redis_value(next())?,
-                    given.into_iter().map(redis::from_redis_value).collect::<Result<_, _>>()?,
-                ))
-            })
-            .await?;
+            .arg(&crate::random::bits()[..])
+            .arg(self.most_bytes());
+        type Answer = (u64, Option<Bytes>, bool, Vec<u8>, Vec<Vec<u8>>);
+        let (since, value, is_mine, changed, given): Answer =
+            self.call(async |redis| script.invoke_async(redis).await).await?;
         let generations: Option<Vec<Generation>> =
             given.iter().map(|given| generation(given)).collect();
         let generations = generations.filter(|all| all.len() == question.ids.len());
-        let generations = generations.ok_or(Failed::Asked)?;
+        let (Some(generations), Some(changed)) = (generations, Changed::read(&changed)) else {
+            return Err(Failed::Asked);
+        };
         let mut name = self.keys.leases(question.slot);
         generations.iter().take(FIXED).for_each(|generation| name.extend(generation));
         let lease = Lease {
             name,
             token,
             since,
+            changed,
             generations: question.ids.iter().copied().zip(generations.iter().copied()).collect(),
         };
         if let Some(value) = value {
             let now = generations.into_iter().map(Some).collect();
-            if let Some(stored) = self.valid(question, value.into(), now, counters).await? {
+            if let Some(stored) = self.valid(question, value, now, counters).await? {
                 if is_mine {
                     self.give_back(question, &lease).await;
                 }
@@ -480,8 +507,10 @@ impl L2 {
                 generations: lease.generations.clone(),
             };
             if let Some(sealed) = envelope.seal(&self.place(question), self.compression) {
-                counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
-                (value, keep) = (sealed, keep_for.max(1));
+                if sealed.len() <= self.most_bytes() {
+                    counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
+                    (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
+                }
             }
         }
         if self.end(question, &lease, &value, keep).await.is_err() {
@@ -496,6 +525,9 @@ impl L2 {
         if tags.is_empty() {
             return true;
         }
+        if question.ids.len() + tags.len() > MOST_IDS {
+            return false;
+        }
         let mut script = TAGS.prepare_invoke();
         script.key(self.keys.changed(question.ids[1]));
         tags.iter().for_each(|id| {
@@ -505,13 +537,37 @@ impl L2 {
         let given: Result<Vec<Vec<u8>>, Failed> =
             self.call(async |redis| script.invoke_async(redis).await).await;
         let given = given.unwrap_or_default();
-        let is_older = |given: &Vec<u8>| changed_at(given).is_some_and(|at| at < lease.since);
-        if given.len() != tags.len() || !given.iter().all(is_older) {
+        let is_unchanged = |given: &Vec<u8>| {
+            let began = given.get(size_of::<Generation>()..).and_then(Changed::read);
+            began.is_some_and(|began| began.is_no_later_than(lease.changed))
+        };
+        if given.len() != tags.len() || !given.iter().all(is_unchanged) {
             return false;
         }
         let generations = given.iter().filter_map(|given| generation(given));
         lease.generations.extend(tags.into_iter().zip(generations));
         true
+    }
+
+    /// Runs a load and renews its lease until it ends.
+    pub(crate) async fn hold<T>(&self, lease: &Lease, load: impl Future<Output = T>) -> T {
+        let mut load = std::pin::pin!(load);
+        let renew = async {
+            loop {
+                tokio::time::sleep(self.lease / 3).await;
+                let mut script = RENEW.prepare_invoke();
+                script
+                    .key(&lease.name)
+                    .arg(&lease.token[..])
+                    .arg(crate::clock::milliseconds(self.lease).clamp(1, LONGEST));
+                // Where it fails, somebody else may load the value too.
+                let _ = self.call(async |redis| script.invoke_async::<i64>(redis).await).await;
+            }
+        };
+        tokio::select! {
+            loaded = &mut load => loaded,
+            never = renew => never,
+        }
     }
 
     async fn give_back(&self, question: &Question, lease: &Lease) {
@@ -542,29 +598,31 @@ impl L2 {
         self.call(async |redis| script.invoke_async(redis).await).await
     }
 
-    /// Invalidates the targets for all processes, or puts it down for later.
-    pub(crate) async fn invalidate(&self, targets: &[Target], events: &[u128]) -> Propagation {
+    /// Invalidates the targets for all processes; false where that was not possible now.
+    pub(crate) async fn report(&self, targets: &[Target], events: &[u128]) -> bool {
         // Behind what waits already: later reads must see all of it.
-        if self.pending.is_empty() && self.report(targets, events).await.is_ok() {
-            return Propagation::Now;
-        }
+        self.pending.is_empty() && self.tell(targets, events).await.is_ok()
+    }
+
+    /// Invalidates the targets for all processes before this one reads there again.
+    pub(crate) fn report_later(&self, targets: &[Target], events: &[u128]) {
         self.pending.add(targets, events);
-        Propagation::Queued
     }
 
     pub(crate) fn propagation(&self) -> Propagation {
         if self.pending.is_empty() { Propagation::Now } else { Propagation::Queued }
     }
 
-    async fn report(&self, targets: &[Target], events: &[u128]) -> Result<(), Failed> {
+    async fn tell(&self, targets: &[Target], events: &[u128]) -> Result<(), Failed> {
         let mut script = INVALIDATE.prepare_invoke();
         script
             .key(self.keys.messages())
-            .key(self.keys.last_message())
             .arg(self.messages)
             .arg(backplane::targets_as_bytes(targets))
             .arg(&self.node)
             .arg(self.keep_generations)
+            // Far from the end of the numbers, which are counted up from here.
+            .arg(u64::from_be_bytes(crate::random::bits()) >> 2)
             .arg(backplane::events_as_bytes(events))
             .arg(events.len());
         for event in events {
@@ -583,7 +641,7 @@ impl L2 {
     /// Makes up for invalidations that Redis did not hear of.
     async fn catch_up(&self) -> Result<(), Failed> {
         while let Some((targets, events)) = self.pending.first() {
-            self.report(&targets, &events).await?;
+            self.tell(&targets, &events).await?;
             self.pending.done();
         }
         Ok(())
@@ -594,7 +652,8 @@ impl L2 {
         self.call(async |redis| redis::cmd("TIME").query_async(redis).await).await.ok().map(time)
     }
 
-    /// Says up to when everything was reported. Never goes back.
+    /// Says up to when everything was reported. A later beat that says less takes nothing back: processes keep
+    /// to the best that they heard.
     pub(crate) async fn beat(&self, moment: u64) {
         if !self.pending.is_empty() {
             return;
@@ -637,10 +696,9 @@ impl L2 {
     }
 
     /// Woken when the slot's value was stored, or its lease given back.
-    fn wait_for(&self, slot: Id) -> Arc<Notify> {
-        let mut waiting = lock(&self.waiting);
-        waiting.retain(|_, notify| Arc::strong_count(notify) > 1);
-        Arc::clone(waiting.entry(slot).or_default())
+    fn wait_for(&self, slot: Id) -> Waiter<'_> {
+        let notify = Arc::clone(lock(&self.waiting).entry(slot).or_default());
+        Waiter { l2: self, slot, notify }
     }
 
     fn wake(&self, slot: Id) {
@@ -656,9 +714,10 @@ impl L2 {
     ) -> Result<T, Failed> {
         let now = self.shared.clock.now();
         let permit = self.breaker.permit(now).ok_or(Failed::NotAsked)?;
+        let mut used = None;
         let work = async {
             // The handle is cloned and the connection goes back at once: calls share it.
-            let shared = self.pool.get().await.ok()?.clone();
+            let shared = used.insert(self.pool.get().await.ok()?.clone()).clone();
             let mut redis = shared.redis.clone();
             Some((call(&mut redis).await, shared))
         };
@@ -677,7 +736,30 @@ impl L2 {
                 tracing::debug!("a call of Redis failed: {error}");
                 Err(Failed::Asked)
             }
-            Ok(None) | Err(_) => Err(Failed::Asked),
+            Ok(None) => Err(Failed::Asked),
+            Err(_) => {
+                // It may be one of which nothing will ever come again.
+                used.into_iter().for_each(|shared: connection::Shared| shared.give_up());
+                Err(Failed::Asked)
+            }
+        }
+    }
+}
+
+/// Waits for a slot, and forgets about it.
+struct Waiter<'a> {
+    l2: &'a L2,
+    slot: Id,
+    notify: Arc<Notify>,
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        /// The map's and this one's own.
+        const LAST: usize = 2;
+        let mut waiting = lock(&self.l2.waiting);
+        if Arc::strong_count(&self.notify) == LAST {
+            waiting.remove(&self.slot);
         }
     }
 }
@@ -693,8 +775,23 @@ fn generation(stored: &[u8]) -> Option<Generation> {
     stored.first_chunk().copied()
 }
 
-fn changed_at(stored: &[u8]) -> Option<u64> {
-    std::str::from_utf8(stored.get(size_of::<Generation>()..)?).ok()?.parse().ok()
+/// The state of a scope: which of its lives it is in, and how often something in it has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Changed {
+    life: [u8; 8],
+    count: u64,
+}
+
+impl Changed {
+    fn read(stored: &[u8]) -> Option<Self> {
+        let (life, count) = stored.split_first_chunk()?;
+        Some(Self { life: *life, count: std::str::from_utf8(count).ok()?.parse().ok()? })
+    }
+
+    /// Whether nothing can have happened between this state and `later` that `later` does not count.
+    fn is_no_later_than(self, later: Self) -> bool {
+        self.life == later.life && self.count <= later.count
+    }
 }
 
 /// Seconds and microseconds as milliseconds.

@@ -3,11 +3,11 @@
 //! No wall clock is compared with another. A process asks Redis what time it is *there*, and up to which
 //! time *there* everything was reported; between two answers it counts on with its own monotonic clock.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{Acquire, SeqCst};
 use std::time::Duration;
 
 use crate::clock::milliseconds;
+use crate::sync::AtomicU64;
 
 /// A moment to vouch for: what was written before it has been reported.
 #[derive(Debug, Clone, Copy)]
@@ -64,9 +64,16 @@ impl Trust {
         Self { l1_until: never(), l2_until: never(), ahead: never(), max_staleness }
     }
 
+    /// To be asked before what is held is looked at: the trust may come back at any moment, by word that what
+    /// was looked at is wrong.
     #[inline]
     pub(crate) fn is_l1_trusted(&self, now: u64) -> bool {
-        now < self.l1_until.load(Relaxed)
+        now < self.l1_until.load(Acquire)
+    }
+
+    /// Whether what was begun then is, for whoever asks now, no older than it may be.
+    pub(crate) fn is_recent(&self, began: u64, now: u64) -> bool {
+        now.saturating_sub(began) <= self.max_staleness || self.is_l1_trusted(now)
     }
 
     pub(crate) fn is_l2_trusted(&self, now: u64) -> bool {
@@ -80,8 +87,9 @@ impl Trust {
     /// At any later moment `x` of this process, it is at most `answered + (x − asked)` there, because it was
     /// not yet answered when it was asked.
     pub(crate) fn cover(&self, coverage: Coverage) {
-        let behind = coverage.answered.saturating_sub(coverage.covered);
-        let until = (coverage.asked + self.max_staleness).saturating_sub(behind);
+        // What is said of the future was said by another clock, or before this one was set back.
+        let Some(behind) = coverage.answered.checked_sub(coverage.covered) else { return };
+        let until = coverage.asked.saturating_add(self.max_staleness).saturating_sub(behind);
         self.l1_until.fetch_max(until, SeqCst);
         self.l2_until.fetch_max(until, SeqCst);
     }
@@ -100,7 +108,7 @@ impl Trust {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 
@@ -114,5 +122,19 @@ mod tests {
         assert!(!trust.is_l1_trusted(11_700), "the report is as old as the bound");
         trust.vouch_l1(11_000);
         assert!(trust.is_l1_trusted(12_999) && !trust.is_l2_trusted(12_999));
+    }
+
+    #[test]
+    fn what_was_vouched_for_by_a_clock_that_was_set_back_since_is_not_believed() {
+        let trust = Trust::until_vouched(2_000);
+        trust.cover(Coverage { asked: 10_000, answered: 500_000, covered: 4_100_000 });
+        assert!(!trust.is_l1_trusted(10_001) && !trust.is_l2_trusted(10_001));
+    }
+
+    #[test]
+    fn a_bound_of_forever_is_a_bound() {
+        let trust = Trust::until_vouched(u64::MAX);
+        trust.cover(Coverage { asked: 10_000, answered: 500_000, covered: 499_000 });
+        assert!(trust.is_l1_trusted(1 << 60) && trust.is_l2_trusted(1 << 60));
     }
 }

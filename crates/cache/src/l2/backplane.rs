@@ -6,10 +6,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
-use redis::streams::{StreamId, StreamReadReply};
+use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
 use redis::{RedisError, from_redis_value_ref};
 
-use super::connection::Manager;
+use super::connection::{Manager, Reign};
 use super::{L2, time};
 use crate::config::Vouching;
 use crate::generation::Target;
@@ -30,13 +30,19 @@ pub(super) async fn follow(l2: Weak<L2>, manager: Manager) {
     let mut pause = FIRST_PAUSE;
     let mut place = None;
     while l2.strong_count() > 0 {
-        if let Ok(mut redis) = manager.open().await {
+        if let Ok((mut redis, reign)) = manager.open().await {
             redis.set_response_timeout(ANSWER);
+            // What the former one said last may be lost in this one, and with it what it said after that.
+            place = place.filter(|read: &Read| read.reign == reign);
             while let Some(l2) = l2.upgrade() {
-                match listen(&l2, &mut redis, &mut place).await {
+                match listen(&l2, &mut redis, &reign, &mut place).await {
                     Ok(()) => pause = FIRST_PAUSE,
                     Err(error) => {
                         tracing::debug!("listening to Redis failed: {error}");
+                        if error.code() == Some("WRONGTYPE") {
+                            place = None;
+                            empty(&l2, &mut redis).await;
+                        }
                         break;
                     }
                 }
@@ -50,6 +56,7 @@ pub(super) async fn follow(l2: Weak<L2>, manager: Manager) {
 /// How far this process has read.
 #[derive(Debug, Clone)]
 struct Read {
+    reign: Reign,
     messages: String,
     own: String,
 }
@@ -61,31 +68,32 @@ const BEGINNING: &str = "0-0";
 async fn listen(
     l2: &Arc<L2>,
     redis: &mut MultiplexedConnection,
+    reign: &Reign,
     place: &mut Option<Read>,
 ) -> Result<(), RedisError> {
     // Before anything there is read again.
     let _ = l2.catch_up().await;
     if place.is_none() {
-        let last: Option<String> =
-            redis::cmd("GET").arg(l2.keys.last_message()).query_async(redis).await?;
-        let messages = last.unwrap_or_else(|| BEGINNING.to_owned());
+        let last: StreamRangeReply = last_message(l2).query_async(redis).await?;
         // What this process loaded before it listened may have been invalidated unheard.
         l2.shared.generations.change_all();
-        *place = Some(Read { messages, own: BEGINNING.to_owned() });
+        let (reign, own) = (reign.clone(), BEGINNING.to_owned());
+        *place = Some(Read { reign, messages: number_of(&last), own });
     }
     let Some(read) = place else { return Ok(()) };
     let asked = l2.shared.clock.exactly();
-    let (at, beat, last, reply): (
+    let before = read.messages.clone();
+    let (beat, at, last, reply): (
+        Option<Vec<u8>>,
         (u64, u64),
-        Option<u64>,
-        Option<String>,
+        StreamRangeReply,
         Option<StreamReadReply>,
     ) = redis::pipe()
-        .cmd("TIME")
+        // Before the time: what is vouched for is never of the future.
         .cmd("GET")
         .arg(l2.keys.beat())
-        .cmd("GET")
-        .arg(l2.keys.last_message())
+        .cmd("TIME")
+        .add_command(last_message(l2))
         .cmd("XREAD")
         .arg("COUNT")
         .arg(COUNT)
@@ -107,13 +115,8 @@ async fn listen(
             stream.ids.iter().for_each(|message| wake(l2, read, message));
         }
     }
-    let last = last.unwrap_or_else(|| BEGINNING.to_owned());
-    // The last message is one that is not there to be read, or the count began anew.
-    let is_lost = match (number(&last), number(&read.messages)) {
-        (Some(last), Some(read)) => is_all && last > read || last == (0, 0) && read != (0, 0),
-        (None, _) | (_, None) => true,
-    };
-    if is_lost {
+    let last = number_of(&last);
+    if is_lost(&last, &before, &read.messages, is_all) {
         give_up_all(l2);
         read.messages = last;
     }
@@ -121,7 +124,9 @@ async fn listen(
         let answered = time(at);
         let covered = match l2.vouching {
             Vouching::Caches => Some(answered),
-            Vouching::Outside => beat,
+            Vouching::Outside => {
+                beat.and_then(|beat| std::str::from_utf8(&beat).ok()?.parse().ok())
+            }
         };
         if let Some(covered) = covered {
             l2.shared.trust.cover(Coverage { asked, answered, covered });
@@ -129,6 +134,33 @@ async fn listen(
         l2.shared.trust.knows_time(asked, answered);
     }
     Ok(())
+}
+
+/// Somebody wrote something else over what is listened to.
+async fn empty(l2: &L2, redis: &mut MultiplexedConnection) {
+    let mut delete = redis::cmd("DEL");
+    delete.arg(l2.keys.messages()).arg(l2.keys.node(&l2.node)).arg(l2.keys.beat());
+    // Where it fails, so does listening, and this is tried again.
+    let _ = delete.query_async::<()>(redis).await;
+}
+
+/// Whether there are messages that cannot be read on from `before`: the last one there is when it was asked for
+/// was not among those read, or stands before what was read long ago, in a stream that began anew.
+fn is_lost(last: &str, before: &str, read: &str, is_all: bool) -> bool {
+    match (number(last), number(before), number(read)) {
+        (Some(last), Some(before), Some(read)) => last < before || is_all && last > read,
+        (None, _, _) | (_, None, _) | (_, _, None) => true,
+    }
+}
+
+fn last_message(l2: &L2) -> redis::Cmd {
+    let mut last = redis::cmd("XREVRANGE");
+    last.arg(l2.keys.messages()).arg("+").arg("-").arg("COUNT").arg(1);
+    last
+}
+
+fn number_of(last: &StreamRangeReply) -> String {
+    last.ids.first().map_or_else(|| BEGINNING.to_owned(), |message| message.id.clone())
 }
 
 fn follow_one(l2: &L2, read: &mut Read, message: &StreamId) {
@@ -226,6 +258,18 @@ fn events_in(bytes: &[u8]) -> Vec<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p7_a_stream_that_cannot_be_read_on_is_lost() {
+        assert!(!is_lost("0-0", "0-0", "0-0", true), "nothing was ever said");
+        assert!(!is_lost("5-1", "5-1", "5-1", true), "nothing new");
+        assert!(!is_lost("5-1", "5-1", "7-0", true), "it came after the last one was asked for");
+        assert!(!is_lost("9-0", "5-1", "7-0", false), "there is more to be read");
+        assert!(is_lost("9-0", "5-1", "7-0", true), "and it is not there");
+        assert!(is_lost("0-0", "5-1", "5-1", true), "the stream is gone");
+        assert!(is_lost("4-0", "5-1", "5-1", true), "it began anew on a clock that is behind");
+        assert!(is_lost("no number", "5-1", "5-1", true));
+    }
 
     #[test]
     fn a_message_says_what_was_written() {

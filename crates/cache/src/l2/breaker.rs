@@ -1,8 +1,6 @@
 //! Stops calls of a Redis that fails, so that each costs nothing, and begins again carefully.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+use crate::sync::{Mutex, lock};
 
 /// When calls stop, and how they begin again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,92 +23,98 @@ impl Default for Breaker {
 #[derive(Debug)]
 pub(crate) struct State {
     config: Breaker,
-    failures: AtomicU64,
-    /// 0 while calls are made.
-    stopped_until: AtomicU64,
-    pause: AtomicU64,
-    is_trying: AtomicBool,
-    /// 0 once all calls are made.
-    ramp_from: AtomicU64,
-    asked: AtomicU64,
-    openings: AtomicU64,
+    now: Mutex<Now>,
+}
+
+#[derive(Debug)]
+struct Now {
+    phase: Phase,
+    /// In a row.
+    failures: u64,
+    /// The next one, in milliseconds.
+    pause: u64,
+    openings: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Phase {
+    /// All calls are made.
+    Closed,
+    /// None is.
+    Stopped { until: u64 },
+    /// One is under way, to try.
+    Trying,
+    /// A share that rises with time.
+    Ramp { from: u64, asked: u64 },
 }
 
 impl State {
     pub(crate) fn new(config: Breaker) -> Self {
-        Self {
-            config,
-            failures: AtomicU64::new(0),
-            stopped_until: AtomicU64::new(0),
-            pause: AtomicU64::new(config.pause_ms),
-            is_trying: AtomicBool::new(false),
-            ramp_from: AtomicU64::new(0),
-            asked: AtomicU64::new(0),
-            openings: AtomicU64::new(0),
-        }
+        let now = Now { phase: Phase::Closed, failures: 0, pause: config.pause_ms, openings: 0 };
+        Self { config, now: Mutex::new(now) }
     }
 
     /// Leave to make one call now.
     pub(crate) fn permit(&self, now: u64) -> Option<Permit<'_>> {
-        self.allows(now).then_some(Permit { state: self, now, is_settled: false })
-    }
-
-    fn allows(&self, now: u64) -> bool {
-        match self.stopped_until.load(Acquire) {
-            0 => self.is_within_ramp(now),
-            until if now < until => false,
-            _ => !self.is_trying.swap(true, AcqRel),
-        }
-    }
-
-    /// A share of the calls that rises with time.
-    fn is_within_ramp(&self, now: u64) -> bool {
-        const PARTS: u64 = 16;
-        let from = self.ramp_from.load(Relaxed);
-        if from == 0 {
-            return true;
-        }
-        let passed = now.saturating_sub(from);
-        if passed >= self.config.ramp_ms {
-            self.ramp_from.store(0, Relaxed);
-            return true;
-        }
-        let part = self.asked.fetch_add(1, Relaxed) % PARTS;
-        part * self.config.ramp_ms <= passed * PARTS
-    }
-
-    fn succeeded(&self, now: u64) {
-        self.failures.store(0, Relaxed);
-        if self.is_trying.load(Acquire) && self.stopped_until.swap(0, AcqRel) != 0 {
-            self.pause.store(self.config.pause_ms, Relaxed);
-            self.ramp_from.store(now.max(1), Relaxed);
-            self.is_trying.store(false, Release);
-        }
-    }
-
-    fn failed(&self, now: u64) {
-        let failures = self.failures.fetch_add(1, Relaxed) + 1;
-        if self.is_trying.load(Acquire) {
-            let pause = self.pause.load(Relaxed);
-            self.pause.store((pause * 2).min(self.config.pause_ms * 16), Relaxed);
-            self.stop(now);
-            self.is_trying.store(false, Release);
-        } else if failures >= self.config.failures && self.stopped_until.load(Acquire) == 0 {
-            self.stop(now);
-        }
-    }
-
-    fn stop(&self, now: u64) {
-        self.openings.fetch_add(1, Relaxed);
-        self.stopped_until.store((now + self.pause.load(Relaxed)).max(1), Release);
+        let is_try = lock(&self.now).allows(&self.config, now)?;
+        Some(Permit { state: self, now, is_try, is_settled: false })
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped_until.load(Acquire) != 0
+        matches!(lock(&self.now).phase, Phase::Stopped { .. } | Phase::Trying)
     }
 
     pub(crate) fn openings(&self) -> u64 {
-        self.openings.load(Relaxed)
+        lock(&self.now).openings
+    }
+}
+
+impl Now {
+    /// Whether a call may be made: `Some(true)` for the one that tries.
+    fn allows(&mut self, config: &Breaker, now: u64) -> Option<bool> {
+        const PARTS: u64 = 16;
+        match &mut self.phase {
+            Phase::Closed => Some(false),
+            Phase::Stopped { until } if now >= *until => {
+                self.phase = Phase::Trying;
+                Some(true)
+            }
+            Phase::Stopped { .. } | Phase::Trying => None,
+            Phase::Ramp { from, .. } if now.saturating_sub(*from) >= config.ramp_ms => {
+                self.phase = Phase::Closed;
+                Some(false)
+            }
+            Phase::Ramp { from, asked } => {
+                let part = *asked % PARTS;
+                *asked += 1;
+                let passed = now.saturating_sub(*from);
+                (part * config.ramp_ms <= passed * PARTS).then_some(false)
+            }
+        }
+    }
+
+    fn succeeded(&mut self, config: &Breaker, now: u64, is_try: bool) {
+        self.failures = 0;
+        if is_try {
+            self.pause = config.pause_ms;
+            self.phase = Phase::Ramp { from: now, asked: 0 };
+        }
+    }
+
+    fn failed(&mut self, config: &Breaker, now: u64, is_try: bool) {
+        self.failures += 1;
+        let is_enough = match self.phase {
+            Phase::Closed | Phase::Ramp { .. } => self.failures >= config.failures,
+            // Calls from before it stopped say nothing new.
+            Phase::Stopped { .. } | Phase::Trying => is_try,
+        };
+        if is_enough {
+            if is_try {
+                self.pause = (self.pause * 2).min(config.pause_ms * 16);
+            }
+            self.openings += 1;
+            self.phase = Phase::Stopped { until: now + self.pause };
+        }
     }
 }
 
@@ -119,46 +123,82 @@ impl State {
 pub(crate) struct Permit<'a> {
     state: &'a State,
     now: u64,
+    is_try: bool,
     is_settled: bool,
 }
 
 impl Permit<'_> {
     pub(crate) fn succeeded(mut self) {
         self.is_settled = true;
-        self.state.succeeded(self.now);
+        lock(&self.state.now).succeeded(&self.state.config, self.now, self.is_try);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if !self.is_settled {
-            self.state.failed(self.now);
+            lock(&self.state.now).failed(&self.state.config, self.now, self.is_try);
         }
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(feature = "shuttle")))]
 mod tests {
     use super::*;
 
-    #[test]
-    fn after_failures_one_call_tries_and_then_the_others_follow_little_by_little() {
+    /// A breaker that five calls have stopped at 5 ms.
+    fn stopped() -> State {
         let state = State::new(Breaker::default());
         for now in 1..=5 {
-            assert!(state.allows(now));
-            state.failed(now);
+            drop(state.permit(now).expect("they are not too many yet"));
         }
-        assert!(!state.allows(6) && !state.allows(504));
-        assert!(state.allows(505), "one tries");
-        assert!(!state.allows(505), "and nobody else");
-        state.failed(505);
-        assert!(!state.allows(1_504), "twice as long");
-        assert!(state.allows(1_505));
-        state.succeeded(1_505);
-        let allowed = |now: u64| (0..1_600).filter(|_| state.allows(now)).count();
-        assert_eq!(allowed(1_505), 100);
-        assert_eq!(allowed(2_005), 900);
-        assert_eq!(allowed(2_505), 1_600);
-        assert_eq!(state.openings(), 2);
+        state
+    }
+
+    #[test]
+    fn p17_after_failures_calls_stop_and_one_tries() {
+        let state = stopped();
+        assert!(state.permit(6).is_none() && state.permit(504).is_none());
+        let tries = state.permit(505).expect("one tries");
+        assert!(state.permit(505).is_none() && state.permit(9_000).is_none(), "and nobody else");
+        drop(tries);
+        assert!(state.permit(1_504).is_none(), "twice as long");
+        assert!(state.permit(1_505).is_some());
+        assert_eq!(state.openings(), 3);
+    }
+
+    #[test]
+    fn p18_after_a_try_that_succeeds_the_others_follow_little_by_little() {
+        let state = stopped();
+        state.permit(505).expect("one tries").succeeded();
+        let allowed = |now: u64| {
+            let permits = (0..1_600).filter_map(|_| state.permit(now));
+            permits.map(Permit::succeeded).count()
+        };
+        assert_eq!(allowed(505), 100);
+        assert_eq!(allowed(1_005), 900);
+        assert_eq!(allowed(1_505), 1_600);
+        assert_eq!(state.openings(), 1);
+    }
+
+    #[test]
+    fn p18_a_call_from_before_the_stop_does_not_end_the_try() {
+        let state = State::new(Breaker::default());
+        let slow = [state.permit(0), state.permit(0)];
+        for now in 1..=5 {
+            drop(state.permit(now));
+        }
+        let tries = state.permit(505).expect("one tries");
+        drop(slow);
+        assert!(state.permit(505).is_none() && state.is_stopped(), "the try is under way");
+        tries.succeeded();
+        assert!(!state.is_stopped());
+    }
+
+    #[test]
+    fn a_try_that_is_given_up_is_followed_by_another() {
+        let state = stopped();
+        drop(state.permit(505));
+        assert!(state.permit(1_505).is_some());
     }
 }

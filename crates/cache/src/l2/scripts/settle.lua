@@ -2,12 +2,12 @@
 -- KEYS: value, lease, waiters, generation…
 -- ARGV: token, value or '', ttl ms, prefix of nodes' streams, slot, generation…
 local is_stored = 0
-if redis.call('GET', KEYS[2]) == ARGV[1] then
+if bytes(KEYS[2]) == ARGV[1] then
     if ARGV[2] ~= '' then
         is_stored = 1
         for at = 4, #KEYS do
-            local generation = redis.call('GET', KEYS[at])
-            if not generation or string.sub(generation, 1, 10) ~= ARGV[at + 2] then
+            local found = generation(KEYS[at])
+            if not found or string.sub(found, 1, 10) ~= ARGV[at + 2] then
                 is_stored = 0
                 break
             end
@@ -18,9 +18,9 @@ if redis.call('GET', KEYS[2]) == ARGV[1] then
     end
     redis.call('DEL', KEYS[2])
 end
-for _, node in ipairs(redis.call('SMEMBERS', KEYS[3])) do
+for _, node in ipairs(redis.pcall('SMEMBERS', KEYS[3])) do
     local stream = ARGV[4] .. node
-    redis.call('XADD', stream, 'MAXLEN', '~', 1000, '*', 's', ARGV[5])
+    into('XADD', stream, 'MAXLEN', '~', 1000, '*', 's', ARGV[5])
     redis.call('PEXPIRE', stream, 60000)
 end
 redis.call('DEL', KEYS[3])

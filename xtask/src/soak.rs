@@ -1,0 +1,53 @@
+//! `cargo xtask soak`: what takes long on purpose.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use crate::command;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Subject {
+    /// What the cache promises within one process, in many orders of what can happen there
+    Cache(Cache),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Cache {
+    /// Orders for each scenario
+    #[arg(long, default_value_t = 1_000_000)]
+    interleavings: u64,
+    /// The number they are drawn from; without one each soak tries others
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only scenarios whose name contains this
+    scenario: Option<String>,
+}
+
+/// # Errors
+///
+/// When cargo cannot be run.
+pub(crate) fn run(subject: &Subject) -> Result<ExitCode> {
+    match subject {
+        Subject::Cache(options) => cache(options),
+    }
+}
+
+fn cache(options: &Cache) -> Result<ExitCode> {
+    let seed = options.seed.map_or_else(drawn, Ok)?;
+    eprintln!("drawn from --seed {seed}");
+    let mut tests = command::cargo(SHUTTLE);
+    tests.args(["--profile", "release-fast"]).args(&options.scenario);
+    tests.env("JEBI_INTERLEAVINGS", options.interleavings.to_string());
+    tests.env("JEBI_SEED", seed.to_string());
+    Ok(command::exit_code(command::status(&mut tests)?))
+}
+
+/// The scenarios run at all only with the crate's feature for them.
+pub(crate) const SHUTTLE: [&str; 7] =
+    ["test", "--package", "jebi-cache", "--features", "shuttle", "--test", "shuttle"];
+
+fn drawn() -> Result<u64> {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    Ok(now.as_secs())
+}
