@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use jebi_cache::Propagation;
-use jebi_db_optimizer::{Error, random, relay};
+use jebi_db_optimizer::{Error, Pool, random, relay};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
@@ -19,6 +19,9 @@ const EVERY: Duration = Duration::from_millis(250);
 
 pub(crate) struct Relay {
     state: State,
+    /// Connections of its own: while requests wait for one, nobody may have to wait for this. Caches that nobody vouches
+    /// for would send even more requests to PostgreSQL.
+    db: Pool,
     /// This process among those that may move events.
     mover: Uuid,
     /// The last event that was followed; none before the first round.
@@ -26,8 +29,8 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    pub(crate) fn new(state: State) -> Self {
-        Self { state, mover: Uuid::from_bytes(random()), followed: None }
+    pub(crate) fn new(state: State, db: Pool) -> Self {
+        Self { state, db, mover: Uuid::from_bytes(random()), followed: None }
     }
 
     /// Goes round until it is stopped.
@@ -54,7 +57,7 @@ impl Relay {
         let state = self.state.clone();
         let cache = &state.caches.all;
         let moment = cache.moment().await;
-        let is_mover = relay::move_events(&self.state.db, self.mover).await?;
+        let is_mover = relay::move_events(&self.db, self.mover).await?;
         let news = self.follow().await?;
         if let Some(ago) = news.complete_until {
             // Read after `moment`, so that it is at least as complete as that.
@@ -72,14 +75,14 @@ impl Relay {
         let mut followed = match self.followed {
             Some(followed) => followed,
             None => {
-                let last = relay::last(&self.state.db).await?;
+                let last = relay::last(&self.db).await?;
                 // What was loaded before may have been changed by what will not be read.
                 caches.all.clear_this_process();
                 last
             }
         };
         loop {
-            let news = relay::news(&self.state.db, followed).await?;
+            let news = relay::news(&self.db, followed).await?;
             if news.is_broken {
                 caches.all.clear_this_process();
             }
@@ -98,7 +101,7 @@ impl Relay {
         let Some(followed) = self.followed else { return Ok(false) };
         let mut upto = announced;
         while upto < followed {
-            let news = relay::news(&self.state.db, upto).await?;
+            let news = relay::news(&self.db, upto).await?;
             let reported = if news.is_broken {
                 // They were thrown away before Redis heard of them.
                 self.state.caches.all.clear().await.l2
@@ -109,7 +112,7 @@ impl Relay {
                 return Ok(false);
             }
             upto = news.upto;
-            relay::announced(&self.state.db, upto).await?;
+            relay::announced(&self.db, upto).await?;
         }
         Ok(true)
     }

@@ -5,9 +5,11 @@ use actix_web::{HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::Author;
 use jebi_domain::{At, Page, PageSize, Position, SellerId, TotalIs};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
+use uuid::Uuid;
 
 use crate::etag::{Coding, Tag};
 use crate::openapi::one_of;
@@ -83,11 +85,57 @@ impl<T> PageBody<T> {
     }
 }
 
+/// A page as it was answered, to be answered again with some items changed.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct KeptPage {
+    items: Vec<Box<RawValue>>,
+    total: Box<RawValue>,
+    total_is: Box<RawValue>,
+    page: Box<RawValue>,
+    page_size: Box<RawValue>,
+    pages: Box<RawValue>,
+    next_cursor: Box<RawValue>,
+}
+
+impl KeptPage {
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
+    }
+
+    /// The ids of the items, in their order.
+    pub(crate) fn ids(&self) -> Option<Vec<Uuid>> {
+        #[derive(Deserialize)]
+        struct Item {
+            id: Uuid,
+        }
+        let id =
+            |item: &Box<RawValue>| serde_json::from_str::<Item>(item.get()).map(|item| item.id);
+        self.items.iter().map(id).collect::<Result<_, _>>().ok()
+    }
+
+    /// Puts `item` in the place of the one of this id.
+    pub(crate) fn replace(
+        &mut self,
+        ids: &[Uuid],
+        id: Uuid,
+        item: &impl Serialize,
+    ) -> Result<(), Problem> {
+        let raw = serde_json::value::to_raw_value(item).map_err(not_encoded)?;
+        if let Some(at) = ids.iter().position(|known| *known == id) {
+            self.items[at] = raw;
+        }
+        Ok(())
+    }
+}
+
 pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(|error| {
-        tracing::error!(error = &error as &dyn std::error::Error, "a body could not be encoded");
-        Problem::internal()
-    })
+    serde_json::to_vec(body).map_err(not_encoded)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn not_encoded(error: serde_json::Error) -> Problem {
+    tracing::error!(error = &error as &dyn std::error::Error, "a body could not be encoded");
+    Problem::internal()
 }
 
 /// A seller's data: theirs alone to keep, and to be asked for again before it is shown again.
@@ -112,4 +160,28 @@ pub(crate) fn author(actor: String) -> Author {
     let now = Utc::now();
     let at = DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now);
     Author { actor, request_id: request_id::current(), at }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jebi_domain::PageNumber;
+    use serde_json::json;
+
+    #[test]
+    fn a_page_that_is_kept_has_the_fields_of_a_page() {
+        let size = PageSize::new(2).expect("2 is between 1 and 100");
+        let first = PageNumber::new(1, size).expect("1 is a page");
+        let ids = [1, 2].map(Uuid::from_u128);
+        let items = ids.map(|id| json!({ "id": id })).to_vec();
+        let page = Page { items, total: 2, total_is: TotalIs::Exact, next: None };
+        let page = PageBody::new(page, (At::Page(first), size), |item| item, |_| String::new());
+        let bytes = serde_json::to_vec(&page).expect("a page has a form");
+        let mut kept = KeptPage::read(&bytes).expect("it is a page");
+        assert_eq!(serde_json::to_vec(&kept).expect("a page has a form"), bytes);
+        assert_eq!(kept.ids().as_deref(), Some(&ids[..]));
+        kept.replace(&ids, ids[1], &json!({ "id": 3 })).expect("an item has a form");
+        let patched = String::from_utf8(serde_json::to_vec(&kept).expect("a page has a form"));
+        assert!(patched.expect("JSON is text").contains(r#"{"id":3}],"total":2"#));
+    }
 }

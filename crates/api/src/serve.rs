@@ -45,8 +45,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// # Errors
 /// Where the server cannot be started.
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
-    let state = State::new(settings.connect()?, settings)?;
-    let mut relay = Relay::new(state.clone());
+    let (db, beside) = (settings.connect()?, settings.connect_beside()?);
+    let state = State::new(db, settings)?;
+    let mut relay = Relay::new(state.clone(), beside);
     // Answers may be kept from the first one on; where PostgreSQL is not there yet, later.
     let first_round = tokio::time::timeout(FIRST_ROUND, relay.round()).await;
     if let Ok(Err(error)) = first_round {
@@ -72,6 +73,8 @@ pub async fn serve_through(
 }
 
 async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
+    // Before the first request can come: one that is under way is ended properly from now on.
+    let stop = stop_signal()?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let beside =
@@ -91,6 +94,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     .client_disconnect_timeout(Duration::from_secs(5))
     .keep_alive(KEEP_ALIVE)
     .shutdown_timeout(STOP_SECONDS)
+    .shutdown_signal(stop)
     .listen(listener)?
     .run();
     tracing::info!("Listening on http://{address}");
@@ -98,6 +102,31 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     tracing::info!("Stopped");
     Ok(served?)
+}
+
+/// Ends with SIGTERM or Ctrl-C.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Ends with Ctrl-C.
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    Ok(async {
+        // Where it cannot be waited for, the service is stopped from outside.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    })
 }
 
 /// Folds totals all the time, and throws old answers away now and then.

@@ -271,6 +271,23 @@ impl Settings {
         all().ok_or(BadSettings(reader.wrong))
     }
 
+    /// Two connections beside the pool, for what must not wait for requests. Inside a runtime.
+    ///
+    /// # Errors
+    /// [`db::Error::NoConnection`] where the URL cannot be read.
+    pub fn connect_beside(&self) -> Result<db::Pool, db::Error> {
+        let second = Duration::from_secs(1);
+        let config = db::Config {
+            size: 1,
+            overflow: 1,
+            timeout: second,
+            statement_timeout: second * 5,
+            lock_timeout: second,
+            ..db::Config::default()
+        };
+        db::Pool::new(self.database_url.expose_secret(), &config)
+    }
+
     /// A cache without its namespaces.
     #[must_use]
     pub fn cache(&self) -> Builder {

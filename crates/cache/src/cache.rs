@@ -587,7 +587,7 @@ impl Namespace {
             self.keep(&key, &entry);
             Hit { entry, level, freshness: Freshness::Fresh }
         });
-        let found = outcome.as_ref().ok().map(|hit| Arc::clone(&hit.entry));
+        let found = outcome.as_ref().ok().filter(|_| !at.stays()).map(|hit| Arc::clone(&hit.entry));
         let errors_until = match space.ttl.errors {
             0 => 0,
             errors => inner.clock.now().saturating_add(errors),

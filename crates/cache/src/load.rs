@@ -1,10 +1,12 @@
 //! What a loader is told, and what it can say about its value.
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use crate::cache::Inner;
-use crate::clock::milliseconds;
+use crate::clock::{Clock, milliseconds};
 use crate::flight::{Fixed, Flight};
 use crate::generation::{Cell, Generations};
 use crate::key::{Id, Secret};
@@ -23,11 +25,15 @@ struct Said {
     previous: Option<Arc<Entry>>,
     tags: Mutex<Vec<(Id, Arc<Cell>)>>,
     fresh_for: OnceLock<u64>,
+    stays: AtomicBool,
+    clock: Clock,
 }
 
 impl Load {
     pub(crate) fn new(inner: &Inner, flight: &Flight, previous: Option<Arc<Entry>>) -> Self {
         let [_, scope, _] = &flight.cells;
+        // Of what nobody vouches for, nobody knows what is still good.
+        let previous = previous.filter(|_| inner.trust.is_l1_trusted(inner.clock.now()));
         Self(Arc::new(Said {
             generations: Arc::clone(&inner.generations),
             secret: inner.secret.clone(),
@@ -35,6 +41,8 @@ impl Load {
             previous,
             tags: Mutex::default(),
             fresh_for: OnceLock::new(),
+            stays: AtomicBool::new(false),
+            clock: inner.clock.clone(),
         }))
     }
 
@@ -49,7 +57,13 @@ impl Load {
         let _ = self.0.fresh_for.set(milliseconds(fresh_for));
     }
 
-    /// The value that this process holds and that is not good any more, to take over what of it still is.
+    /// Keeps this value in this process alone.
+    pub fn stay_in_process(&self) {
+        self.0.stays.store(true, Relaxed);
+    }
+
+    /// The value that this process holds and that is not good any more, to take over what of it still is. What this process
+    /// knows to be good may be older than what Redis knows: a value made of it has to [`Load::stay_in_process`].
     #[must_use]
     pub fn previous(&self) -> Option<Previous> {
         self.0.previous.clone().map(|entry| Previous { entry, at: self.clone() })
@@ -67,6 +81,10 @@ impl Load {
         if !tags.iter().any(|(known, _)| *known == id) {
             tags.push((id, cell));
         }
+    }
+
+    pub(crate) fn stays(&self) -> bool {
+        self.0.stays.load(Relaxed)
     }
 
     pub(crate) fn fresh_for(&self) -> Option<u64> {
@@ -91,6 +109,13 @@ impl Previous {
     #[must_use]
     pub fn body(&self) -> Option<&Body> {
         self.entry.value.as_ref()
+    }
+
+    /// How much longer it would have been fresh.
+    #[must_use]
+    pub fn fresh_for(&self) -> Duration {
+        let now = self.at.0.clock.now();
+        Duration::from_millis(self.entry.soft.saturating_sub(now))
     }
 
     /// Whether only tags were invalidated since it was loaded, and neither its key, nor its scope, nor its

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::Utc;
-use jebi_domain::{AccountId, EventId, SellerKeys};
+use jebi_domain::{AccountId, EventId, SellerId, SellerKeys};
 use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ impl Loader {
             load.tokens(&orders).await?;
             load.history(&orders).await?;
             load.prices(&orders).await?;
-            load.event(orders.len()).await?;
+            imported(&transaction, keys.seller(), "orders", orders.len() as u64).await?;
         }
         if !claims.is_empty() {
             load.claims(&claims).await?;
@@ -88,6 +88,22 @@ impl Loader {
         transaction.commit().await.map_err(failed)?;
         Ok(stored)
     }
+}
+
+/// One event for many rows: it tells listeners that `what` came, not which.
+pub(super) async fn imported(
+    transaction: &Transaction<'_>,
+    seller: SellerId,
+    what: &str,
+    count: u64,
+) -> Result<(), Error> {
+    let payload = serde_json::json!({ what: count }).to_string();
+    let sql = "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload)
+               VALUES ($1, $2, $3, $2, 1, $4::text::jsonb)";
+    let id = EventId::new(Utc::now(), random()).as_uuid();
+    let event = format!("{what}:imported");
+    let sent = transaction.execute(sql, &[&id, &seller.as_uuid(), &event, &payload]).await;
+    sent.map(|_| ()).map_err(failed)
 }
 
 /// One batch on its way into the tables.
@@ -114,18 +130,6 @@ impl Load<'_> {
         let rows = self.transaction.query(&sql, &[&self.seller(), &accounts, &names]).await;
         let name = |row: tokio_postgres::Row| (row.get::<_, Uuid>(0).into(), row.get(1));
         Ok(rows.map_err(failed)?.into_iter().map(name).collect())
-    }
-
-    /// One event for the batch: it tells listeners that orders came, not which.
-    async fn event(&self, orders: usize) -> Result<(), Error> {
-        let now = Utc::now();
-        let payload = serde_json::json!({ "orders": orders }).to_string();
-        let sql = "INSERT INTO outbox (id, seller_id, event, aggregate_id, version, payload)
-                   VALUES ($1, $2, 'orders:imported', $2, 1, $3::text::jsonb)";
-        let id = EventId::new(now, random()).as_uuid();
-        let seller = self.seller();
-        let sent = self.transaction.execute(sql, &[&id, &seller, &payload]).await;
-        sent.map(|_| ()).map_err(failed)
     }
 
     pub(super) fn seller(&self) -> Uuid {

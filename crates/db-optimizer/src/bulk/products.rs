@@ -8,6 +8,7 @@ use tokio_postgres::Transaction;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::batch::imported;
 use super::copy::Copy;
 use super::{Loader, failed};
 use crate::Error;
@@ -65,7 +66,7 @@ pub struct LoadedListing {
 
 impl Loader {
     /// Adds the products that the seller lacks, with no price yet, and gives the ids of all, by code.
-    /// Statements: 2, in one transaction.
+    /// Statements: 2, and 1 where something is new; in one transaction.
     ///
     /// # Errors
     /// [`Error::Copy`].
@@ -81,7 +82,7 @@ impl Loader {
         let names: Vec<&str> = products.iter().map(|new| new.name.as_str()).collect();
         let times: Vec<DateTime<Utc>> = products.iter().map(|new| new.created_at).collect();
         let transaction = self.client.transaction().await.map_err(failed)?;
-        transaction
+        let added = transaction
             .execute(
                 "WITH added AS (
                      INSERT INTO products (id, seller_id, sku, name, created_at)
@@ -98,6 +99,9 @@ impl Loader {
             )
             .await
             .map_err(failed)?;
+        if added > 0 {
+            imported(&transaction, seller, "products", added).await?;
+        }
         let sql = "SELECT sku, id FROM products WHERE seller_id = $1 AND sku = ANY($2)";
         let rows = transaction.query(sql, &[&seller.as_uuid(), &skus]).await.map_err(failed)?;
         transaction.commit().await.map_err(failed)?;
@@ -114,7 +118,8 @@ impl Loader {
         seller: SellerId,
         products: &[LoadedProduct],
     ) -> Result<u64, Error> {
-        let seller = seller.as_uuid();
+        let owner = seller;
+        let seller = owner.as_uuid();
         let transaction = self.client.transaction().await.map_err(failed)?;
         let skus: Vec<&str> = products.iter().map(|new| new.sku.as_str()).collect();
         let known = "SELECT sku FROM products WHERE seller_id = $1 AND sku = ANY($2)";
@@ -124,16 +129,19 @@ impl Loader {
             products.iter().filter(|new| !known.contains(&new.sku)).collect();
         copy_products(&transaction, seller, &new).await?;
         copy_variants_and_listings(&transaction, seller, &new).await?;
+        if !new.is_empty() {
+            imported(&transaction, owner, "products", new.len() as u64).await?;
+        }
         transaction.commit().await.map_err(failed)?;
         Ok(new.len() as u64)
     }
 
-    /// Gives products the price that was seen last, where they have none. Statements: 1.
+    /// Gives products the price that was seen last, where they have none. Statements: 2, in one transaction.
     ///
     /// # Errors
     /// [`Error::Copy`].
     pub async fn set_first_prices(
-        &self,
+        &mut self,
         seller: SellerId,
         prices: &HashMap<ProductId, Money>,
     ) -> Result<(), Error> {
@@ -151,8 +159,13 @@ impl Loader {
                        USING (product_id)
                    WHERE o.product_id = locked.product_id AND o.seller_id = $1
                      AND o.price IS NULL";
-        let set = self.client.execute(sql, &[&seller.as_uuid(), &ids, &amounts]).await;
-        set.map(|_| ()).map_err(failed)
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        let set = transaction.execute(sql, &[&seller.as_uuid(), &ids, &amounts]).await;
+        let set = set.map_err(failed)?;
+        if set > 0 {
+            imported(&transaction, seller, "products", set).await?;
+        }
+        transaction.commit().await.map_err(failed)
     }
 }
 

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 use chrono::{DateTime, Utc};
 use diesel::Queryable;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text, Timestamptz};
+use diesel_async::AsyncPgConnection;
 use jebi_domain::{
     At, Currency, Customer, OrderFilter, OrderId, OrderStatus, Page, PageSize, Platform, Position,
     Search, SellerId, SellerKeys, TotalIs,
@@ -12,7 +13,7 @@ use uuid::Uuid;
 use super::row::{LineRow, OrderLine, Reading, UuidSql, lines_by_order, lines_statement};
 use crate::listing::{List, Listed, limit};
 use crate::statement::Binds;
-use crate::{Error, Pool, Statement};
+use crate::{Bind, Error, Pool, Statement};
 
 /// An order as a list shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,25 +78,51 @@ pub async fn page(
     orders.truncate(shown);
     let next = orders.last().filter(|_| !is_last).map(SummaryRow::position);
 
-    let ids = orders.iter().map(|order| order.id).collect();
-    let lines: Vec<LineRow> =
-        lines_statement(keys.seller(), ids).all(&connection).await.map_err(&failed)?;
-    drop(connection);
-
-    let mut lines = lines_by_order(reading, lines)?;
-    let items = orders
-        .into_iter()
-        .map(|order| {
-            let lines = lines.remove(&order.id).unwrap_or_default();
-            order.assemble(reading, lines)
-        })
-        .collect::<Result<_, _>>()?;
+    let items = with_lines(&connection, reading, orders).await?;
     let total_is = match filter.search {
         _ if is_exact => TotalIs::Exact,
         Some(_) => TotalIs::Capped,
         None => TotalIs::Estimated,
     };
     Ok(Page { items, total: u64::try_from(total).unwrap_or(0), total_is, next })
+}
+
+/// Those of some orders that are there, as [`page`] shows them. Statements: 2.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`], [`Error::CorruptRow`].
+pub async fn some(
+    pool: &Pool,
+    keys: &SellerKeys,
+    ids: Vec<OrderId>,
+) -> Result<Vec<OrderSummary>, Error> {
+    let reading = Reading { action: "read orders", keys };
+    let connection = pool.get().await?;
+    let ids: Vec<Uuid> = ids.into_iter().map(OrderId::as_uuid).collect();
+    let statement = Statement::<SummarySql>::new(
+        format!("SELECT {COLUMNS} FROM orders AS o WHERE o.id = ANY($1) AND o.seller_id = $2"),
+        vec![Bind::from(ids), Bind::from(keys.seller())],
+    );
+    let rows = statement.all(&connection).await.map_err(Error::of(reading.action))?;
+    with_lines(&connection, reading, rows).await
+}
+
+async fn with_lines(
+    connection: &AsyncPgConnection,
+    reading: Reading<'_>,
+    orders: Vec<SummaryRow>,
+) -> Result<Vec<OrderSummary>, Error> {
+    let ids = orders.iter().map(|order| order.id).collect();
+    let lines = lines_statement(reading.keys.seller(), ids).all(connection).await;
+    let lines: Vec<LineRow> = lines.map_err(Error::of(reading.action))?;
+    let mut lines = lines_by_order(reading, lines)?;
+    orders
+        .into_iter()
+        .map(|order| {
+            let lines = lines.remove(&order.id).unwrap_or_default();
+            order.assemble(reading, lines)
+        })
+        .collect()
 }
 
 const ORDERS: Listed = Listed {
