@@ -428,6 +428,36 @@ async fn a_writer_that_dies_before_it_reports_is_reported_for_in_time() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn without_redis_processes_hear_of_each_other_all_the_same() {
+    let db = TestDatabase::new().await;
+    let key = seller(&db).await;
+    let (writer, reader) = (Served::start(&db.url()), Served::start(&db.url()));
+    let created = post(&key, "k", &order_body()).send(&writer.address).await.expect(201);
+    let order = created.header("location").unwrap().to_owned();
+    let get = Request::new("GET", &order).key(&key);
+    for version in 0..3 {
+        // Until it is kept there.
+        while !is_hit(&get.send(&reader.address).await.expect(200)) {}
+        let change = json!({ "memo": version.to_string() });
+        Request::new("PATCH", &order)
+            .key(&key)
+            .json(&change)
+            .send(&writer.address)
+            .await
+            .expect(200);
+        let written = Instant::now();
+        loop {
+            let asked = Instant::now();
+            let answer = get.send(&reader.address).await.expect(200);
+            if answer.json()["memo"] == version.to_string() {
+                break;
+            }
+            assert!(asked.duration_since(written) <= MAX_STALENESS, "{}", came_from(&answer));
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_becomes_of_redis_every_answer_is_right() {
     const ORDERS_OF_TEST: usize = 20;

@@ -8,6 +8,7 @@ mod large;
 mod pages;
 mod plans;
 mod pool;
+mod relay;
 mod schema;
 mod totals;
 mod writes;
