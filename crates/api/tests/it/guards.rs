@@ -2,7 +2,7 @@
 //! end.
 
 use jebi_db_optimizer::testing::run_as_service;
-use jebi_domain::SellerId;
+use jebi_domain::{Scope, SellerId};
 
 use crate::app::{TestApp, add_product};
 use crate::matrix::{Ids, Operation, operations};
@@ -50,7 +50,14 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
             ("min_price", _) => vec!["2000".to_owned()],
             ("max_price", _) => vec!["60000".to_owned()],
             ("date_from" | "date_to", _) => vec!["2026-03-04T05:06:07Z".to_owned()],
-            ("low_stock" | "out_of_stock" | "include_variants" | "include_listings", _) => {
+            (
+                "low_stock"
+                | "out_of_stock"
+                | "include_variants"
+                | "include_listings"
+                | "include_memory_analysis",
+                _,
+            ) => {
                 vec!["true".to_owned()]
             }
             ("brand", _) => vec!["nobody".to_owned()],
@@ -112,6 +119,7 @@ async fn every_operation_takes_the_statements_it_says_and_scans_no_large_table()
     let seller = app.db.seller("demo").await.seller();
     let ids = Ids::of(&app).await;
     let all = operations(&app).await;
+    let key = app.key_of("demo", Scope::ALL).await;
     for (size, rows) in [("small", 0), ("large", 20_000)] {
         if rows > 0 {
             let mut seed = jebi(&app.db.url());
@@ -137,7 +145,7 @@ async fn every_operation_takes_the_statements_it_says_and_scans_no_large_table()
                 let what = format!("{} {}{query}, {size}", operation.method, operation.path);
                 let mut before = Cost::so_far(&app, seller).await;
                 for _ in 0..3 {
-                    let response = app.send(variant.request(&ids).key(&app.key)).await;
+                    let response = app.send(variant.request(&ids).key(&key)).await;
                     assert!(response.status < 300, "{what}: {}", response.text());
                     let after = Cost::so_far(&app, seller).await;
                     let taken = after.statements - before.statements - ASKING;
