@@ -331,7 +331,7 @@ mod tests {
     use actix_web::test::TestRequest;
     use serde_json::json;
 
-    fn happened(event: &str, changed: serde_json::Value) -> Happened {
+    fn happened(event: &str, changed: &serde_json::Value) -> Happened {
         Happened {
             id: Uuid::from_u128(1).into(),
             seller: Uuid::from_u128(2).into(),
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_update_reaches_what_it_changed_and_all_where_that_is_not_known() {
-        let kind = |event, changed| kind(&happened(event, changed)).to_owned();
+        let kind = |event, changed: serde_json::Value| kind(&happened(event, &changed)).to_owned();
         assert_eq!(kind("orders:updated", json!(["memo", "status"])), "orders:moved");
         assert_eq!(kind("orders:updated", json!(["memo", "tracking_number"])), "orders:edited");
         assert_eq!(kind("orders:updated", json!(["memo"])), "orders:noted");

@@ -108,9 +108,8 @@ impl KeptPage {
         struct Item {
             id: Uuid,
         }
-        let id =
-            |item: &Box<RawValue>| serde_json::from_str::<Item>(item.get()).map(|item| item.id);
-        self.items.iter().map(id).collect::<Result<_, _>>().ok()
+        let id = |item: &RawValue| serde_json::from_str::<Item>(item.get()).map(|item| item.id);
+        self.items.iter().map(|item| id(item)).collect::<Result<_, _>>().ok()
     }
 
     /// Puts `item` in the place of the one of this id.

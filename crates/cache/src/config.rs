@@ -146,7 +146,7 @@ impl NamespaceConfig {
 pub(crate) enum Vouching {
     /// Every invalidation is made through this cache, or through another one on the same Redis.
     Caches,
-    /// Invalidations come from outside, and [`Cache::vouch`] says up to when they all were made.
+    /// Invalidations come from outside, and [`Cache::vouch_for_all`] says up to when they all were made.
     Outside,
 }
 
@@ -221,7 +221,7 @@ impl Builder {
     }
 
     /// Invalidations are reported by something outside, such as a relay that reads an outbox, and a process may
-    /// die between its write and its report. Nothing is answered from the cache unless [`Cache::vouch`] has
+    /// die between its write and its report. Nothing is answered from the cache unless [`Cache::vouch_for_all`] has
     /// said, within the staleness bound, that all writes were reported.
     #[must_use]
     pub fn vouched_from_outside(self) -> Self {

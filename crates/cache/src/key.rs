@@ -48,7 +48,7 @@ pub trait CacheKey {
     fn write(&self, bytes: &mut KeyBytes);
 
     /// The tags that are known before the value is. Tags that only the loader knows are given to
-    /// [`crate::Load::tag`].
+    /// [`crate::Load::add_tag`].
     fn tags(&self) -> impl Iterator<Item = &str> {
         std::iter::empty()
     }

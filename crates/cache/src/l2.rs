@@ -506,11 +506,11 @@ impl L2 {
                 keep_for,
                 generations: lease.generations.clone(),
             };
-            if let Some(sealed) = envelope.seal(&self.place(question), self.compression) {
-                if sealed.len() <= self.most_bytes() {
-                    counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
-                    (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
-                }
+            if let Some(sealed) = envelope.seal(&self.place(question), self.compression)
+                && sealed.len() <= self.most_bytes()
+            {
+                counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
+                (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
             }
         }
         if self.end(question, &lease, &value, keep).await.is_err() {

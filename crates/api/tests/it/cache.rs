@@ -436,10 +436,10 @@ async fn without_redis_processes_hear_of_each_other_all_the_same() {
     let created = post(&key, "k", &order_body()).send(&writer.address).await.expect(201);
     let order = created.header("location").unwrap().to_owned();
     let get = Request::new("GET", &order).key(&key);
-    for version in 0..3 {
+    for version in ["0", "1", "2"] {
         // Until it is kept there.
         while !is_hit(&get.send(&reader.address).await.expect(200)) {}
-        let change = json!({ "memo": version.to_string() });
+        let change = json!({ "memo": version });
         Request::new("PATCH", &order)
             .key(&key)
             .json(&change)
@@ -450,7 +450,7 @@ async fn without_redis_processes_hear_of_each_other_all_the_same() {
         loop {
             let asked = Instant::now();
             let answer = get.send(&reader.address).await.expect(200);
-            if answer.json()["memo"] == version.to_string() {
+            if answer.json()["memo"] == version {
                 break;
             }
             assert!(asked.duration_since(written) <= MAX_STALENESS, "{}", came_from(&answer));
