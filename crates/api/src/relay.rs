@@ -51,6 +51,19 @@ impl Relay {
         }
     }
 
+    /// Goes round until this process may use both levels of the cache.
+    pub(crate) async fn catch_up(&mut self) {
+        const AGAIN: Duration = Duration::from_millis(20);
+        loop {
+            let done = self.round().await;
+            let stats = self.state.caches.all.stats();
+            if done.is_ok() && stats.l2.is_none_or(|l2| l2.is_trusted) {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     /// Moves events where it is this process's turn, follows what was moved, and vouches for it.
     /// Statements: 2; 3 and more where there are events.
     pub(crate) async fn round(&mut self) -> Result<(), Error> {

@@ -25,8 +25,8 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// Requests under way at a stop have this long to end.
 const STOP_SECONDS: u64 = 10;
-/// PostgreSQL has this long to answer before the service listens without.
-const FIRST_ROUND: Duration = Duration::from_secs(3);
+/// PostgreSQL and Redis have this long to answer before the service listens without.
+const FIRST_ROUNDS: Duration = Duration::from_secs(2);
 
 /// Serves until SIGTERM or Ctrl-C, then ends what is under way.
 ///
@@ -48,10 +48,9 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
     let state = State::new(db, settings)?;
     let mut relay = Relay::new(state.clone(), beside);
-    // Answers may be kept from the first one on; where PostgreSQL is not there yet, later.
-    let first_round = tokio::time::timeout(FIRST_ROUND, relay.round()).await;
-    if let Ok(Err(error)) = first_round {
-        tracing::warn!(causes = causes(&error), "events are not followed yet: {error}");
+    // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
+    if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
+        tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
     }
     let beside = [tokio::spawn(keep_house(state.db.clone())), tokio::spawn(relay.run())];
     let served = listen(listener, state).await;
