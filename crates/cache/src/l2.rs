@@ -254,11 +254,13 @@ impl L2 {
         tasks: &Tasks,
     ) -> Result<Arc<Self>, Error> {
         let prefix = format!("{{{}}}:", redis.prefix).into_bytes();
-        let identity = Identity { prefix: prefix.clone(), namespaces: namespaces.clone() };
+        let identity = Identity::new(prefix.clone(), namespaces.clone());
         let manager = Manager::new(&redis.url, identity, Duration::from_secs(1));
         let manager = manager.map_err(Error::BadAddress)?;
         let pool = bb8::Pool::builder()
             .max_size(redis.connections)
+            // Otherwise it opens a second one only where two callers meet in the moment of taking one.
+            .min_idle(redis.connections)
             // A flag, not a round trip.
             .test_on_check_out(true)
             .connection_timeout(redis.deadline)
@@ -500,11 +502,11 @@ impl L2 {
                 keep_for,
                 generations: lease.generations.clone(),
             };
-            if let Some(sealed) = envelope.seal(&self.place(question), self.compression) {
-                if sealed.len() <= self.most_bytes() {
-                    counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
-                    (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
-                }
+            if let Some(sealed) = envelope.seal(&self.place(question), self.compression)
+                && sealed.len() <= self.most_bytes()
+            {
+                counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
+                (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
             }
         }
         if self.end(question, &lease, &value, keep).await.is_err() {
@@ -573,8 +575,9 @@ impl L2 {
 
     /// Invalidates the targets for all processes; false where that was not possible now.
     pub(crate) async fn report(&self, targets: &[Target], event: Option<u128>) -> bool {
-        // Behind what waits already: later reads must see all of it.
-        self.pending.is_empty() && self.tell(targets, event).await.is_ok()
+        // Not behind what waits already: this process reads nothing there before that is made, and if each one
+        // waited for the one before, they would wait for ever where they come faster than they go.
+        self.tell(targets, event).await.is_ok()
     }
 
     /// Invalidates the targets for all processes before this one reads there again.
