@@ -258,11 +258,13 @@ impl L2 {
         tasks: &Tasks,
     ) -> Result<Arc<Self>, Error> {
         let prefix = format!("{{{}}}:", redis.prefix).into_bytes();
-        let identity = Identity { prefix: prefix.clone(), namespaces: namespaces.clone() };
+        let identity = Identity::new(prefix.clone(), namespaces.clone());
         let manager = Manager::new(&redis.url, identity, Duration::from_secs(1));
         let manager = manager.map_err(Error::BadAddress)?;
         let pool = bb8::Pool::builder()
             .max_size(redis.connections)
+            // Otherwise it opens a second one only where two callers meet in the moment of taking one.
+            .min_idle(redis.connections)
             // A flag, not a round trip.
             .test_on_check_out(true)
             .connection_timeout(redis.deadline)
@@ -600,8 +602,9 @@ impl L2 {
 
     /// Invalidates the targets for all processes; false where that was not possible now.
     pub(crate) async fn report(&self, targets: &[Target], events: &[u128]) -> bool {
-        // Behind what waits already: later reads must see all of it.
-        self.pending.is_empty() && self.tell(targets, events).await.is_ok()
+        // Not behind what waits already: this process reads nothing there before that is made, and if each one
+        // waited for the one before, they would wait for ever where they come faster than they go.
+        self.tell(targets, events).await.is_ok()
     }
 
     /// Invalidates the targets for all processes before this one reads there again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::streams::{StreamId, StreamRangeReply, StreamReadReply};
-use redis::{RedisError, from_redis_value_ref};
+use redis::{RedisError, RedisResult, from_redis_value_ref};
 
 use super::connection::{Manager, Reign};
 use super::{L2, time};
@@ -61,6 +61,13 @@ struct Read {
     own: String,
 }
 
+type Answers = (
+    RedisResult<Option<Vec<u8>>>,
+    RedisResult<(u64, u64)>,
+    RedisResult<StreamRangeReply>,
+    RedisResult<Option<StreamReadReply>>,
+);
+
 /// Messages are numbered from here where none was sent yet.
 const BEGINNING: &str = "0-0";
 
@@ -83,12 +90,9 @@ async fn listen(
     let Some(read) = place else { return Ok(()) };
     let asked = l2.shared.clock.exactly();
     let before = read.messages.clone();
-    let (beat, at, last, reply): (
-        Option<Vec<u8>>,
-        (u64, u64),
-        StreamRangeReply,
-        Option<StreamReadReply>,
-    ) = redis::pipe()
+    let (beat, at, last, reply): Answers = redis::pipe()
+        // One by one below, where each still says what it is.
+        .ignore_errors()
         // Before the time: what is vouched for is never of the future.
         .cmd("GET")
         .arg(l2.keys.beat())
@@ -106,6 +110,7 @@ async fn listen(
         .arg(&read.own)
         .query_async(redis)
         .await?;
+    let (beat, at, last, reply) = (beat?, at?, last?, reply?);
     let mut is_all = true;
     for stream in reply.into_iter().flat_map(|reply| reply.keys) {
         is_all &= stream.ids.len() < COUNT;

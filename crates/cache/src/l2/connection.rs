@@ -1,8 +1,8 @@
 //! Connections to Redis: shared, thrown away once they broke, and never to a Redis that was replaced unnoticed.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering::{Acquire, Release};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::time::Duration;
 
 use bb8_redis::{RedisConnectionManager, bb8};
@@ -10,18 +10,25 @@ use redis::RedisError;
 use redis::aio::MultiplexedConnection;
 
 use crate::key::Id;
+use crate::sync::{Mutex, lock};
 
-/// A connection that many use at once, and whether it is known to be broken.
+/// A connection that many use at once.
 #[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) redis: MultiplexedConnection,
-    is_broken: Arc<AtomicBool>,
+    /// Which era it was opened in.
+    opened: u64,
+    era: Arc<AtomicU64>,
 }
 
 impl Shared {
-    /// Marks the connection, so that the next caller gets another one.
+    /// Begins another era: where one connection broke the others did, too, and a call of each would find out.
     pub(crate) fn give_up(&self) {
-        self.is_broken.store(true, Release);
+        self.era.fetch_max(self.opened + 1, AcqRel);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.opened < self.era.load(Acquire)
     }
 }
 
@@ -29,15 +36,19 @@ impl Shared {
 #[derive(Debug, Clone)]
 pub(crate) struct Manager {
     inner: RedisConnectionManager,
-    identity: Identity,
+    identity: Arc<Identity>,
     connect_timeout: Duration,
+    /// Raised when a connection broke.
+    era: Arc<AtomicU64>,
 }
 
 /// What is emptied when Redis turns out to be another one than before.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Identity {
-    pub(crate) prefix: Vec<u8>,
-    pub(crate) namespaces: Vec<Id>,
+    prefix: Vec<u8>,
+    namespaces: Vec<Id>,
+    /// The last one that this process was connected to.
+    known: Mutex<Option<Reign>>,
 }
 
 /// Which life a Redis is in, as the one that is written to: it ends with the process, and with a replica taking over.
@@ -58,6 +69,10 @@ impl Reign {
 }
 
 impl Identity {
+    pub(crate) fn new(prefix: Vec<u8>, namespaces: Vec<Id>) -> Self {
+        Self { prefix, namespaces, known: Mutex::default() }
+    }
+
     /// A Redis that was restarted from disk, or a replica that took over, may have lost invalidations: the
     /// first to connect to it ends the generations of every namespace.
     async fn confirm(&self, redis: &mut MultiplexedConnection) -> Result<Reign, RedisError> {
@@ -69,22 +84,25 @@ impl Identity {
         };
         let key = |kind: &[u8], name: &[u8]| [&self.prefix, kind, name].concat();
         let name = key(b"r:", reign.0.as_bytes());
-        if redis::cmd("EXISTS").arg(&name).query_async(redis).await? {
-            return Ok(reign);
+        let is_known: bool = redis::cmd("EXISTS").arg(&name).query_async(redis).await?;
+        // One that has forgotten that it is known was emptied, and with it all that it could have lost.
+        let was_emptied = lock(&self.known).as_ref() == Some(&reign);
+        if !is_known {
+            let mut all = redis::pipe();
+            all.atomic();
+            if !was_emptied {
+                for namespace in &self.namespaces {
+                    all.cmd("DEL").arg(key(b"g:", &namespace.0)).ignore();
+                }
+                // Its clock is another one, too.
+                all.cmd("DEL").arg(key(b"beat", b"")).ignore();
+                let reign = &reign.0;
+                tracing::info!(redis.reign = reign, "A Redis that was not known: its values go");
+            }
+            all.cmd("SET").arg(&name).arg(1).ignore();
+            all.query_async::<()>(redis).await?;
         }
-        let mut all = redis::pipe();
-        all.atomic();
-        for namespace in &self.namespaces {
-            all.cmd("DEL").arg(key(b"g:", &namespace.0)).ignore();
-        }
-        // Its clock is another one, too.
-        all.cmd("DEL").arg(key(b"beat", b"")).ignore();
-        all.cmd("SET").arg(&name).arg(1).ignore();
-        all.query_async::<()>(redis).await?;
-        tracing::info!(
-            redis.reign = reign.0,
-            "A Redis that was not known: its values are not used"
-        );
+        *lock(&self.known) = Some(reign.clone());
         Ok(reign)
     }
 }
@@ -95,7 +113,12 @@ impl Manager {
         identity: Identity,
         connect_timeout: Duration,
     ) -> Result<Self, RedisError> {
-        Ok(Self { inner: RedisConnectionManager::new(url)?, identity, connect_timeout })
+        Ok(Self {
+            inner: RedisConnectionManager::new(url)?,
+            identity: Arc::new(identity),
+            connect_timeout,
+            era: Arc::default(),
+        })
     }
 
     /// A connection beside the pool, for calls that wait.
@@ -115,18 +138,19 @@ impl bb8::ManageConnection for Manager {
     type Error = RedisError;
 
     async fn connect(&self) -> Result<Shared, RedisError> {
+        let opened = self.era.load(Acquire);
         let (redis, _) = self.open().await?;
-        Ok(Shared { redis, is_broken: Arc::default() })
+        Ok(Shared { redis, opened, era: Arc::clone(&self.era) })
     }
 
     async fn is_valid(&self, shared: &mut Shared) -> Result<(), RedisError> {
-        match shared.is_broken.load(Acquire) {
+        match shared.is_broken() {
             false => Ok(()),
             true => Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into()),
         }
     }
 
     fn has_broken(&self, shared: &mut Shared) -> bool {
-        shared.is_broken.load(Acquire)
+        shared.is_broken()
     }
 }
