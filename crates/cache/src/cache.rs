@@ -443,8 +443,7 @@ impl Namespace {
         let inner = self.inner();
         let Some(entry) = inner.store.get(key) else { return (None, None) };
         let now = inner.clock.now();
-        let is_valid =
-            inner.trust.is_l1_trusted(now) && self.is_unchanged(&entry) && now < entry.hard;
+        let is_valid = inner.trust.is_l1_trusted(now) && self.is_valid(&entry) && now < entry.hard;
         if !is_valid {
             return (None, Some(entry));
         }
@@ -505,7 +504,7 @@ impl Namespace {
                     let is_recent = self.inner().trust.is_recent(ticket.began, now);
                     let outcome = ticket.landed().await;
                     // Something was invalidated since: perhaps before this caller came.
-                    if outcome.as_ref().is_ok_and(|hit| !self.is_unchanged(&hit.entry)) {
+                    if outcome.as_ref().is_ok_and(|hit| !self.is_valid(&hit.entry)) {
                         continue;
                     }
                     outcome.map(|hit| if is_recent { hit } else { self.doubted(hit) })
@@ -523,16 +522,16 @@ impl Namespace {
     }
 
     #[inline]
-    fn is_unchanged(&self, entry: &Entry) -> bool {
-        self.inner().generations.is_above_floor(entry.born) && entry.is_unchanged()
+    fn is_valid(&self, entry: &Entry) -> bool {
+        self.inner().generations.is_valid(entry)
     }
 
     /// Where the source fails: what is held, unless it is known to be wrong.
     fn fall_back(&self, kept: Option<Arc<Entry>>, error: LoadError) -> Result<Hit, LoadError> {
         let space = self.space();
         let now = self.inner().clock.now();
-        let usable = kept
-            .filter(|entry| space.config.fail_safe && now < entry.hard && self.is_unchanged(entry));
+        let usable =
+            kept.filter(|entry| space.config.fail_safe && now < entry.hard && self.is_valid(entry));
         let Some(entry) = usable else { return Err(error) };
         count(&space.counters.stale);
         Ok(Hit { entry, level: Level::L1, freshness: Freshness::Stale })
@@ -673,7 +672,7 @@ impl Namespace {
     /// Keeps an entry, unless it was invalidated while it was loaded, or is too large.
     fn keep(&self, key: &Key, entry: &Arc<Entry>) {
         let inner = self.inner();
-        if !self.is_unchanged(entry) {
+        if !self.is_valid(entry) {
             count(&self.space().counters.discarded);
         } else if entry.soft > inner.clock.now() && entry.weight <= inner.max_value_bytes {
             inner.store.insert(key.clone(), Arc::clone(entry));

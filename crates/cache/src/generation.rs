@@ -6,10 +6,11 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::{AcqRel, Acquire};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 use crate::key::Id;
 use crate::sync::{AtomicU64, Mutex, lock};
+use crate::value::Entry;
 
 /// When something last changed, in invalidations of this process.
 #[derive(Debug)]
@@ -64,6 +65,8 @@ pub(crate) struct Generations {
     now: AtomicU64,
     /// Everything older is invalid.
     floor: AtomicU64,
+    /// Invalidations that have come to their end: all cells that they reach have changed.
+    settled: AtomicU64,
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -82,6 +85,7 @@ impl Generations {
         Self {
             now: AtomicU64::new(1),
             floor: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
             shards: std::array::from_fn(|_| Mutex::new(shard())),
         }
     }
@@ -94,6 +98,24 @@ impl Generations {
     #[inline]
     pub(crate) fn is_above_floor(&self, born: u64) -> bool {
         self.floor.load(Acquire) <= born
+    }
+
+    /// Whether nothing that the entry hangs on has changed since it was loaded. What was proven once holds
+    /// until the next invalidation ends, of whatever it is: then the entry's own cells are read again.
+    #[inline]
+    pub(crate) fn is_valid(&self, entry: &Entry) -> bool {
+        // Read before the cells: what ends while they are read is not taken for seen.
+        let settled = self.settled.load(Acquire);
+        entry.proven.load(Relaxed) == settled || self.prove(entry, settled)
+    }
+
+    fn prove(&self, entry: &Entry, settled: u64) -> bool {
+        let is_valid = self.is_above_floor(entry.born)
+            && entry.cells.iter().all(|(_, cell)| cell.is_unchanged_since(entry.born));
+        if is_valid {
+            entry.proven.store(settled, Relaxed);
+        }
+        is_valid
     }
 
     /// The cell of `id`, which lies under `parent`. A new one counts as changed when anything under its
@@ -124,12 +146,14 @@ impl Generations {
             }
             self.known(target.id(), |cell| cell.change(at));
         }
+        self.settled.fetch_add(1, AcqRel);
     }
 
     /// Invalidates all that there is.
     pub(crate) fn change_all(&self) {
         let at = self.now.fetch_add(1, AcqRel) + 1;
         self.floor.fetch_max(at, AcqRel);
+        self.settled.fetch_add(1, AcqRel);
     }
 
     fn known(&self, id: Id, change: impl FnOnce(&Cell)) {
@@ -166,6 +190,32 @@ mod tests {
         assert!(!generations.cell(id(3), Some(&scope)).is_unchanged_since(born));
         assert!(namespace.is_unchanged_since(born), "a tag is not the namespace");
         assert!(generations.cell(id(3), Some(&scope)).is_unchanged_since(generations.now()));
+    }
+
+    #[test]
+    fn what_was_proven_is_read_again_once_anything_was_invalidated() {
+        let generations = Generations::new();
+        let namespace = generations.cell(id(1), None);
+        let born = generations.now();
+        let entry = Entry::new(None, born, Box::new([(id(1), namespace)]), (1, 1), 0);
+        let target = |n| Target { namespace: id(n), scope: None, tag: None };
+        assert!(generations.is_valid(&entry));
+        generations.change(&[target(2)]);
+        assert!(generations.is_valid(&entry), "it does not hang on that");
+        assert!(generations.is_valid(&entry));
+        generations.change(&[target(1)]);
+        assert!(!generations.is_valid(&entry));
+        assert!(!generations.is_valid(&entry));
+    }
+
+    #[test]
+    fn what_was_proven_is_over_with_everything_else() {
+        let generations = Generations::new();
+        let cells = Box::new([(id(1), generations.cell(id(1), None))]);
+        let entry = Entry::new(None, generations.now(), cells, (1, 1), 0);
+        assert!(generations.is_valid(&entry));
+        generations.change_all();
+        assert!(!generations.is_valid(&entry));
     }
 
     #[test]

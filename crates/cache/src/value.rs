@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::generation::Cell;
 use crate::key::Id;
+use crate::sync::AtomicU64;
 
 /// Bytes that are shared and never changed; a clone copies none of them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -80,17 +81,23 @@ impl From<Option<Body>> for Loaded {
 }
 
 /// A value with all that says how long it is good. Immutable; replaced as a whole.
+///
+/// In the order in which a hit reads it, beside the count of its `Arc`: a hit waits for one cache line and
+/// not for three.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Entry {
+    /// How many invalidations had ended when its cells were last found unchanged.
+    pub(crate) proven: AtomicU64,
+    /// From then on it is gone.
+    pub(crate) hard: u64,
+    /// From then on it is refreshed behind the caller's back.
+    pub(crate) soft: u64,
     pub(crate) value: Option<Body>,
     /// The count of invalidations before its load began.
     pub(crate) born: u64,
     /// Namespace, scope and key first, then its tags.
     pub(crate) cells: Box<[(Id, Arc<Cell>)]>,
-    /// From then on it is refreshed behind the caller's back.
-    pub(crate) soft: u64,
-    /// From then on it is gone.
-    pub(crate) hard: u64,
     /// The bytes that it takes, with its keys and tags.
     pub(crate) weight: u64,
     decoded: OnceLock<Arc<dyn Any + Send + Sync>>,
@@ -112,13 +119,17 @@ impl Entry {
         const OVERHEAD: usize = 320;
         let body = value.as_ref().map_or(0, Body::weight);
         let weight = OVERHEAD + key_bytes + body + cells.len() * size_of::<(Id, Arc<Cell>)>();
-        Self { value, born, cells, soft, hard, weight: weight as u64, decoded: OnceLock::new() }
-    }
-
-    /// Whether nothing that it hangs on has changed since it was loaded.
-    #[inline]
-    pub(crate) fn is_unchanged(&self) -> bool {
-        self.cells.iter().all(|(_, cell)| cell.is_unchanged_since(self.born))
+        Self {
+            // As many never end.
+            proven: AtomicU64::new(u64::MAX),
+            hard,
+            soft,
+            value,
+            born,
+            cells,
+            weight: weight as u64,
+            decoded: OnceLock::new(),
+        }
     }
 
     pub(crate) fn tags(&self) -> impl Iterator<Item = Id> {
