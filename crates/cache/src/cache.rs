@@ -346,7 +346,7 @@ impl Namespace {
     #[inline]
     pub fn try_get<K: CacheKey + ?Sized>(&self, key: &K) -> Option<Hit> {
         let bytes = KeyBytes::of(key);
-        let key = KeyRef { namespace: self.index, scope: key.scope(), bytes: bytes.as_slice() };
+        let key = bytes.in_namespace(self.index, key.scope());
         self.space().counters.hit(|| self.look(&key).0)
     }
 
@@ -363,7 +363,7 @@ impl Namespace {
         E: StdError + Send + Sync + 'static,
     {
         let bytes = KeyBytes::of(key);
-        let wanted = KeyRef { namespace: self.index, scope: key.scope(), bytes: bytes.as_slice() };
+        let wanted = bytes.in_namespace(self.index, key.scope());
         let mut kept = None;
         let hit = self.space().counters.hit(|| {
             let (hit, found) = self.look(&wanted);
@@ -544,7 +544,7 @@ impl Namespace {
         let born = inner.generations.now();
         let scope_id = self.scope_id(key.scope);
         let scope = inner.generations.cell(scope_id, Some(&space.cell));
-        let own_id = inner.secret.key(scope_id, &key.bytes);
+        let own_id = inner.secret.key(scope_id, key.bytes());
         let own = inner.generations.cell(own_id, Some(&scope));
         (born, [(space.id, Arc::clone(&space.cell)), (scope_id, scope), (own_id, own)])
     }
@@ -658,7 +658,7 @@ impl Namespace {
         let soft = self.inner().clock.now().saturating_add(fresh);
         let times = (soft, soft.saturating_add(stale));
         let cells = at.cells(&flight.cells);
-        (Entry::new(loaded.0, flight.born, cells, times, key.bytes.len()), Level::Load)
+        (Entry::new(loaded.0, flight.born, cells, times, key.bytes().len()), Level::Load)
     }
 
     fn found_outside(&self, flight: &Flight, at: &Load, stored: Stored) -> (Entry, Level) {

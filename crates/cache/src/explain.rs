@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::cache::Namespace;
-use crate::key::{CacheKey, KeyBytes, KeyRef};
+use crate::key::{CacheKey, KeyBytes};
 use crate::value::FIXED;
 
 /// How the entry of a key stands in this process.
@@ -55,7 +55,7 @@ impl Namespace {
     pub fn explain<K: CacheKey + ?Sized>(&self, key: &K) -> Option<Explanation> {
         let inner = self.inner();
         let bytes = KeyBytes::of(key);
-        let key = KeyRef { namespace: self.index(), scope: key.scope(), bytes: bytes.as_slice() };
+        let key = bytes.in_namespace(self.index(), key.scope());
         let entry = inner.store.get(&key)?;
         let now = inner.clock.now();
         let links = entry.cells.iter().enumerate();
@@ -85,8 +85,7 @@ impl Namespace {
         let inner = self.inner();
         let bytes = KeyBytes::of(key);
         let scope = self.scope_id(key.scope());
-        let wanted =
-            KeyRef { namespace: self.index(), scope: key.scope(), bytes: bytes.as_slice() };
+        let wanted = bytes.in_namespace(self.index(), key.scope());
         let mut ids = vec![self.space().id, scope, inner.secret.key(scope, bytes.as_slice())];
         ids.extend(inner.store.get(&wanted).iter().flat_map(|entry| entry.tags()));
         ids.extend(key.tags().map(|tag| inner.secret.tag(scope, tag)));

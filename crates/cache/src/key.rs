@@ -105,15 +105,30 @@ pub struct KeyBytes {
 }
 
 impl KeyBytes {
+    #[inline]
     pub(crate) fn of<K: CacheKey + ?Sized>(key: &K) -> Self {
         let mut bytes = Self { inline: [0; INLINE], len: 0, spilled: Vec::new() };
         key.write(&mut bytes);
         if bytes.spilled.len() > LONGEST {
-            let digest = ring::digest::digest(&ring::digest::SHA256, &bytes.spilled);
-            // No short key is as long as a digest behind a length that no text has.
-            bytes.spilled = [&u64::MAX.to_be_bytes(), digest.as_ref()].concat();
+            bytes.digest();
         }
         bytes
+    }
+
+    #[cold]
+    fn digest(&mut self) {
+        let digest = ring::digest::digest(&ring::digest::SHA256, &self.spilled);
+        // No short key is as long as a digest behind a length that no text has.
+        self.spilled = [&u64::MAX.to_be_bytes(), digest.as_ref()].concat();
+    }
+
+    /// The key in a namespace.
+    #[inline]
+    pub(crate) fn in_namespace(&self, namespace: u16, scope: Scope) -> KeyRef<'_> {
+        let bytes = self.as_slice();
+        // Behind the bytes are zeros, as in a key that is kept.
+        let short = if bytes.len() <= SHORT { self.inline.first_chunk() } else { None };
+        KeyRef { scope, head: Head::new(namespace, bytes.len()), bytes, short }
     }
 
     /// A whole number.
@@ -134,72 +149,155 @@ impl KeyBytes {
         self.u64(text.len() as u64).raw(text.as_bytes())
     }
 
+    #[inline]
     fn raw(&mut self, bytes: &[u8]) -> &mut Self {
         let end = self.len + bytes.len();
-        if self.spilled.is_empty() && end <= INLINE {
-            self.inline[self.len..end].copy_from_slice(bytes);
-            self.len = end;
-        } else {
-            if self.spilled.is_empty() {
-                self.spilled.extend_from_slice(&self.inline[..self.len]);
+        match self.inline.get_mut(self.len..end) {
+            Some(place) if self.spilled.is_empty() => {
+                place.copy_from_slice(bytes);
+                self.len = end;
             }
-            self.spilled.extend_from_slice(bytes);
+            Some(_) | None => self.spill(bytes),
         }
         self
     }
 
+    #[cold]
+    fn spill(&mut self, bytes: &[u8]) {
+        if self.spilled.is_empty() {
+            self.spilled.extend_from_slice(&self.inline[..self.len]);
+        }
+        self.spilled.extend_from_slice(bytes);
+    }
+
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[u8] {
         if self.spilled.is_empty() { &self.inline[..self.len] } else { &self.spilled }
     }
 }
 
+/// Keys up to this long are kept in place, and compared and hashed as so many bytes, however long they are:
+/// most keys are, and a hit calls nothing for them and has nowhere else to look.
+const SHORT: usize = 32;
+
 /// A key that is looked up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct KeyRef<'a> {
-    pub(crate) namespace: u16,
-    pub(crate) scope: Scope,
+    scope: Scope,
+    head: Head,
     pub(crate) bytes: &'a [u8],
+    /// The same with zeros behind them, where they are short.
+    short: Option<&'a [u8; SHORT]>,
 }
 
-/// A key that is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A key that is kept. Takes one cache line.
+#[derive(Debug, Clone)]
 pub(crate) struct Key {
-    pub(crate) namespace: u16,
     pub(crate) scope: Scope,
-    pub(crate) bytes: Box<[u8]>,
+    head: Head,
+    bytes: Kept,
+}
+
+const _: () = assert!(size_of::<Key>() <= 64);
+
+/// Namespace and length in one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head(u64);
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Short([u8; SHORT]),
+    Long(Box<[u8]>),
+}
+
+impl Head {
+    #[inline]
+    fn new(namespace: u16, len: usize) -> Self {
+        Self(u64::from(namespace) << 48 | len as u64)
+    }
+
+    #[inline]
+    fn namespace(self) -> usize {
+        usize::from(u16::try_from(self.0 >> 48).unwrap_or(u16::MAX))
+    }
+
+    #[inline]
+    fn len(self) -> usize {
+        usize::from(u16::try_from(self.0 & 0xffff).unwrap_or(u16::MAX))
+    }
 }
 
 impl KeyRef<'_> {
     pub(crate) fn to_key(self) -> Key {
-        Key { namespace: self.namespace, scope: self.scope, bytes: self.bytes.into() }
+        let bytes = match self.short {
+            Some(short) => Kept::Short(*short),
+            None => Kept::Long(self.bytes.into()),
+        };
+        Key { scope: self.scope, head: self.head, bytes }
     }
 }
 
 impl Key {
+    #[inline]
     pub(crate) fn borrow(&self) -> KeyRef<'_> {
-        KeyRef { namespace: self.namespace, scope: self.scope, bytes: &self.bytes }
+        let (bytes, short) = match &self.bytes {
+            Kept::Short(bytes) => (bytes.get(..self.head.len()).unwrap_or(bytes), Some(bytes)),
+            Kept::Long(bytes) => (&**bytes, None),
+        };
+        KeyRef { scope: self.scope, head: self.head, bytes, short }
+    }
+
+    pub(crate) fn namespace(&self) -> usize {
+        self.head.namespace()
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.borrow().bytes
     }
 }
 
 impl Hash for KeyRef<'_> {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u16(self.namespace);
         state.write_u128(self.scope.0);
-        state.write(self.bytes);
+        state.write_u64(self.head.0);
+        match self.short {
+            Some(short) => {
+                let (words, _) = short.as_chunks();
+                words.iter().for_each(|word| state.write_u64(u64::from_ne_bytes(*word)));
+            }
+            None => state.write(self.bytes),
+        }
     }
 }
 
 impl Hash for Key {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.borrow().hash(state);
     }
 }
 
 impl quick_cache::Equivalent<Key> for KeyRef<'_> {
+    #[inline]
     fn equivalent(&self, key: &Key) -> bool {
-        self.namespace == key.namespace && self.scope == key.scope && *self.bytes == *key.bytes
+        self.head == key.head
+            && self.scope == key.scope
+            && match (self.short, &key.bytes) {
+                (Some(one), Kept::Short(other)) => one == other,
+                (None, Kept::Long(other)) => *self.bytes == **other,
+                (Some(_), Kept::Long(_)) | (None, Kept::Short(_)) => false,
+            }
     }
 }
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        quick_cache::Equivalent::equivalent(&self.borrow(), other)
+    }
+}
+
+impl Eq for Key {}
 
 /// The name of a key or of a tag outside the process: the same in every process that has the secret, and
 /// telling nothing to one that has not.
@@ -303,6 +401,8 @@ impl Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -328,6 +428,17 @@ mod tests {
         ) {
             let (one, other) = (KeyBytes::of(&Texts(&a)), KeyBytes::of(&Texts(&b)));
             prop_assert_eq!(a == b, one.as_slice() == other.as_slice());
+            let one = one.in_namespace(1, Scope::SHARED);
+            let other = other.in_namespace(1, Scope::SHARED);
+            let kept = other.to_key();
+            prop_assert_eq!(a == b, quick_cache::Equivalent::equivalent(&one, &kept));
+            prop_assert_eq!(kept.bytes(), other.bytes);
+            let hash = |key: &dyn Fn(&mut DefaultHasher)| {
+                let mut hasher = DefaultHasher::new();
+                key(&mut hasher);
+                hasher.finish()
+            };
+            prop_assert_eq!(hash(&|hasher| other.hash(hasher)), hash(&|hasher| kept.hash(hasher)));
         }
     }
 

@@ -72,7 +72,7 @@ impl Store {
     pub(crate) fn by_namespace(&self, namespaces: usize) -> Vec<(u64, u64)> {
         let mut sums = vec![(0, 0); namespaces];
         for (key, entry) in self.0.iter() {
-            if let Some((entries, bytes)) = sums.get_mut(usize::from(key.namespace)) {
+            if let Some((entries, bytes)) = sums.get_mut(key.namespace()) {
                 *entries += 1;
                 *bytes += entry.weight;
             }
