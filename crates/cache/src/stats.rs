@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 /// Threads with a counter of their own; the others share one.
 const SLOTS: usize = 32;
 /// One hit in this many is timed.
-const SAMPLE: u64 = 64;
+const SAMPLE: u64 = 256;
 
 /// Alone on its cache lines, so that threads do not take them from each other.
 #[derive(Debug, Default)]
@@ -27,25 +27,36 @@ struct Often([Slot; SLOTS]);
 
 impl Often {
     #[inline]
-    fn is_sample(&self) -> bool {
+    fn own(&self) -> Own<'_> {
         let slot = SLOT.with(|slot| *slot);
-        self.0[slot].0.load(Relaxed).is_multiple_of(SAMPLE)
-    }
-
-    #[inline]
-    fn add(&self) {
-        let slot = SLOT.with(|slot| *slot);
-        let count = &self.0[slot].0;
-        if slot < SLOTS - 1 {
-            // Nobody else writes here.
-            count.store(count.load(Relaxed) + 1, Relaxed);
-        } else {
-            count.fetch_add(1, Relaxed);
-        }
+        Own { count: &self.0[slot].0, is_shared: slot == SLOTS - 1 }
     }
 
     fn sum(&self) -> u64 {
         self.0.iter().map(|slot| slot.0.load(Relaxed)).sum()
+    }
+}
+
+/// A thread's counter.
+struct Own<'a> {
+    count: &'a AtomicU64,
+    is_shared: bool,
+}
+
+impl Own<'_> {
+    #[inline]
+    fn is_sample(&self) -> bool {
+        self.count.load(Relaxed).is_multiple_of(SAMPLE)
+    }
+
+    #[inline]
+    fn add(&self) {
+        if self.is_shared {
+            self.count.fetch_add(1, Relaxed);
+        } else {
+            // Nobody else writes here.
+            self.count.store(self.count.load(Relaxed) + 1, Relaxed);
+        }
     }
 }
 
@@ -124,9 +135,10 @@ impl Counters {
     /// Counts what `get` finds, and times one in a few.
     #[inline]
     pub(crate) fn hit<T>(&self, get: impl FnOnce() -> Option<T>) -> Option<T> {
-        let began = self.l1_hits.is_sample().then(Instant::now);
+        let own = self.l1_hits.own();
+        let began = own.is_sample().then(Instant::now);
         let hit = get()?;
-        self.l1_hits.add();
+        own.add();
         if let Some(began) = began {
             self.l1_latency.record(began.elapsed());
         }
@@ -214,7 +226,7 @@ pub struct NamespaceStats {
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// One hit in 64 is timed.
+    /// One hit in 256 is timed.
     pub l1_latency: Option<Latency>,
     /// Reading from Redis.
     pub l2_latency: Option<Latency>,
