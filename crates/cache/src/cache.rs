@@ -350,6 +350,15 @@ impl Namespace {
         self.space().counters.hit(|| self.look(&key).0)
     }
 
+    /// [`Namespace::try_get`] without its counters, to tell what they cost.
+    #[cfg(feature = "internals")]
+    #[inline]
+    pub(crate) fn try_get_uncounted<K: CacheKey + ?Sized>(&self, key: &K) -> Option<Hit> {
+        let bytes = KeyBytes::of(key);
+        let key = bytes.in_namespace(self.index, key.scope());
+        self.look(&key).0
+    }
+
     /// The value of `key`: from this process, from Redis, or from `load`, which runs once however many
     /// callers want it, in a task of its own. A hit in this process allocates nothing.
     ///

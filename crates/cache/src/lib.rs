@@ -9,6 +9,9 @@ mod error;
 mod explain;
 mod flight;
 mod generation;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod internals;
 mod journal;
 mod key;
 mod l1;

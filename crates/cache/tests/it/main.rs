@@ -1,6 +1,7 @@
 //! The cache as its users see it, on a real Redis.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod allocations;
 mod backplane;
 mod bytes;
 mod failover;
