@@ -27,6 +27,8 @@ async fn behind_at(proxy: &Proxy, prefix: &str, clock: &Clock) -> Cache {
 struct Pair {
     master: Server,
     replica: Server,
+    /// Between the two of them.
+    wire: Proxy,
     /// Between the processes and whichever Redis is written to.
     here: Proxy,
     there: Proxy,
@@ -36,10 +38,11 @@ struct Pair {
 impl Pair {
     async fn start() -> Self {
         let (master, replica) = (Server::start(&[]).await, Server::start(&[]).await);
-        replica.follow(&master).await;
+        let wire = Proxy::before(&master.url).await;
+        replica.follow(&wire.url).await;
         let here = Proxy::before(&master.url).await;
         let there = Proxy::before(&master.url).await;
-        Self { master, replica, here, there, prefix: prefix() }
+        Self { master, replica, wire, here, there, prefix: prefix() }
     }
 
     /// Waits until the replica has all.
@@ -62,13 +65,13 @@ async fn p8_an_invalidation_that_died_with_its_master_brings_nothing_back() {
     source.get(&pages(&here), &KEY).await;
     source.get(&pages(&there), &KEY).await;
     pair.is_in_step().await;
-    pair.replica.stop();
+    pair.wire.hold_answers();
     pair.there.hold_answers();
     pair.there.holds().await;
     source.change();
     assert_eq!(pages(&here).invalidate(&KEY).await.l2, Propagation::Now);
+    pair.wire.cut();
     pair.master.kill();
-    pair.replica.go_on();
     pair.replica.take_over().await;
     pair.here.lead_to(&pair.replica.url);
     pair.there.lead_to(&pair.replica.url);
@@ -93,7 +96,8 @@ async fn p8_a_master_that_comes_back_after_it_was_a_replica_is_another_one() {
     source.get(&pages(&here), &KEY).await;
     pair.is_in_step().await;
     pair.replica.take_over().await;
-    pair.master.follow(&pair.replica).await;
+    pair.wire = Proxy::before(&pair.replica.url).await;
+    pair.master.follow(&pair.wire.url).await;
     std::mem::swap(&mut pair.master, &mut pair.replica);
     pair.here.lead_to(&pair.master.url);
     until_async("it leads", async || {
@@ -108,7 +112,7 @@ async fn p8_a_master_that_comes_back_after_it_was_a_replica_is_another_one() {
     })
     .await;
     pair.is_in_step().await;
-    pair.replica.stop();
+    pair.wire.hold_answers();
     source.change();
     // A connection that broke with the first master may have to be replaced before.
     until_async("it is acknowledged", async || {
@@ -116,8 +120,8 @@ async fn p8_a_master_that_comes_back_after_it_was_a_replica_is_another_one() {
         pages(&here).invalidate(&KEY).await.l2 == Propagation::Now
     })
     .await;
+    pair.wire.cut();
     pair.master.kill();
-    pair.replica.go_on();
     pair.replica.take_over().await;
     pair.here.lead_to(&pair.replica.url);
     let fresh = behind(&pair.here, &pair.prefix).await;

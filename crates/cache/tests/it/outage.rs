@@ -276,7 +276,7 @@ async fn a_redis_without_room_a_replica_and_a_lost_script_are_misses() {
     limit(&mut asks, 0).await;
     recovers(&cache, &source, &clock).await;
 
-    server.follow(&other).await;
+    server.follow(&other.url).await;
     for _ in 0..20 {
         source.change();
         pages(&cache).invalidate(&KEY).await;

@@ -60,10 +60,11 @@ impl Server {
     }
 
     /// Makes it a replica, and waits until it has all that the other one has.
-    pub(crate) async fn follow(&self, other: &Self) {
+    pub(crate) async fn follow(&self, url: &str) {
         let mut redis = self.connect().await;
         let mut replicate = redis::cmd("REPLICAOF");
-        replicate.arg("127.0.0.1").arg(other.port);
+        let port = url.trim_end_matches("/0").rsplit(':').next().unwrap();
+        replicate.arg("127.0.0.1").arg(port);
         replicate.query_async::<()>(&mut redis).await.unwrap();
         loop {
             let info: String =
