@@ -592,7 +592,9 @@ impl Namespace {
         };
         let outcome = outcome.map(|(entry, level)| {
             let entry = Arc::new(entry);
-            self.keep(&key, &entry);
+            if !pilot.if_newest(|| self.keep(&key, &entry)) {
+                count(&space.counters.discarded);
+            }
             Hit { entry, level, freshness: Freshness::Fresh }
         });
         let found = outcome.as_ref().ok().filter(|_| !at.stays()).map(|hit| Arc::clone(&hit.entry));

@@ -190,6 +190,18 @@ impl Pilot {
         within_load(self.flight.id, load).await
     }
 
+    /// Does what only the newest flight of its key may do; one that was replaced would put something old over
+    /// what the newer one has kept.
+    pub(crate) fn if_newest(&self, act: impl FnOnce()) -> bool {
+        let air = lock(&self.flights.air);
+        let newest = air.flights.get(&self.key);
+        let is_newest = newest.is_some_and(|newest| newest.id == self.flight.id);
+        if is_newest {
+            act();
+        }
+        is_newest
+    }
+
     /// Ends when nobody waits for the flight any more; and nobody will.
     pub(crate) async fn is_forsaken(&self) {
         loop {

@@ -420,12 +420,16 @@ async fn what_is_vouched_for_is_answered_through_an_outage_without_a_load() {
     let mut server = Server::start(&[]).await;
     let prefix = prefix();
     let clock = Clock::manual();
-    let cache = builder().redis(redis(&server.url, &prefix).deadline(Duration::from_millis(20)));
+    let cache = builder().redis(redis(&server.url, &prefix).deadline(Duration::from_millis(300)));
     let cache = build(cache.clock(clock.clone()).vouched_from_outside());
     let source = Source::default();
-    let moment = cache.moment().await;
-    cache.vouch_for_all(moment).await;
-    connected(&cache).await;
+    until_async("a vouch has come to Redis", async || {
+        let moment = cache.moment().await;
+        cache.vouch_for_all(moment).await;
+        clock.advance(Duration::from_millis(1));
+        cache.stats().l2.unwrap().is_trusted
+    })
+    .await;
     for key in 0..KEYS {
         source.get(&pages(&cache), &Key(1, key)).await;
     }
