@@ -142,27 +142,6 @@ pub(crate) struct OrdersRead;
 /// Asks for `performance:read`.
 pub(crate) struct PerformanceRead;
 
-impl Required for PerformanceRead {
-    const SCOPE: Scope = Scope::PerformanceRead;
-}
-
-/// An operator, with a key of the scope `S`; whose seller, if any, plays no part.
-pub(crate) struct Operator<S>(PhantomData<S>);
-
-impl<S: Required> FromRequest for Operator<S> {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
-        let Some(caller) = extensions.get::<Arc<Caller>>() else {
-            return ready(Err(Problem::unauthorized()));
-        };
-        let may = caller.scopes.contains(S::SCOPE);
-        ready(if may { Ok(Self(PhantomData)) } else { Err(Problem::forbidden(S::SCOPE)) })
-    }
-}
-
 /// Asks for `orders:write`.
 pub(crate) struct OrdersWrite;
 
@@ -171,6 +150,10 @@ pub(crate) struct ProductsRead;
 
 /// Asks for `products:write`.
 pub(crate) struct ProductsWrite;
+
+impl Required for PerformanceRead {
+    const SCOPE: Scope = Scope::PerformanceRead;
+}
 
 impl Required for ProductsRead {
     const SCOPE: Scope = Scope::ProductsRead;
@@ -214,21 +197,29 @@ impl<S: Required> FromRequest for Seller<S> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let extensions = request.extensions();
-        let Some(caller) = extensions.get::<Arc<Caller>>() else {
-            return ready(Err(Problem::unauthorized()));
-        };
-        let seller = caller.seller.as_ref().filter(|_| caller.scopes.contains(S::SCOPE));
-        ready(seller.map_or_else(
-            || Err(Problem::forbidden(S::SCOPE)),
-            |keys| {
-                Ok(Self {
-                    keys: Arc::clone(keys),
-                    key: caller.key,
-                    scopes: caller.scopes,
-                    scope: PhantomData,
-                })
-            },
-        ))
+        ready(caller_with(request, S::SCOPE).and_then(|caller| {
+            let keys = caller.seller.clone().ok_or_else(|| Problem::forbidden(S::SCOPE))?;
+            Ok(Self { keys, key: caller.key, scopes: caller.scopes, scope: PhantomData })
+        }))
     }
+}
+
+/// An operator, with a key of the scope `S`; whose seller, if any, plays no part.
+pub(crate) struct Operator<S>(PhantomData<S>);
+
+impl<S: Required> FromRequest for Operator<S> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(caller_with(request, S::SCOPE).map(|_| Self(PhantomData)))
+    }
+}
+
+/// Who asks, where their key has the scope.
+fn caller_with(request: &HttpRequest, scope: Scope) -> Result<Arc<Caller>, Problem> {
+    let extensions = request.extensions();
+    let caller = extensions.get::<Arc<Caller>>().ok_or_else(Problem::unauthorized)?;
+    let may = caller.scopes.contains(scope);
+    if may { Ok(Arc::clone(caller)) } else { Err(Problem::forbidden(scope)) }
 }

@@ -13,3 +13,4 @@ mod outage;
 mod proxy;
 mod server;
 mod support;
+mod time;
