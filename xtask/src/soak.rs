@@ -1,6 +1,6 @@
 //! `cargo xtask soak`: what takes long on purpose.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
@@ -10,6 +10,15 @@ use crate::command;
 pub(crate) enum Subject {
     /// What the cache promises within one process, in many orders of what can happen there
     Cache(Cache),
+    /// What two processes that share a Redis answer while they write, and one of them is cut off from it
+    Processes(Processes),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Processes {
+    /// Requests
+    #[arg(long, default_value_t = 100_000)]
+    operations: u64,
 }
 
 #[derive(clap::Args)]
@@ -30,6 +39,7 @@ pub(crate) struct Cache {
 pub(crate) fn run(subject: &Subject) -> Result<ExitCode> {
     match subject {
         Subject::Cache(options) => cache(options),
+        Subject::Processes(options) => processes(options),
     }
 }
 
@@ -40,6 +50,13 @@ fn cache(options: &Cache) -> Result<ExitCode> {
     tests.args(["--profile", "release-fast"]).args(&options.scenario);
     tests.env("JEBI_INTERLEAVINGS", options.interleavings.to_string());
     tests.env("JEBI_SEED", seed.to_string());
+    Ok(command::exit_code(command::status(&mut tests)?))
+}
+
+fn processes(options: &Processes) -> Result<ExitCode> {
+    let mut tests = Command::new(std::env::current_exe()?);
+    tests.args(["test", "-p", "jebi-api", "--test", "it", "two_processes_never_answer"]);
+    tests.env("JEBI_TEST_OPERATIONS", options.operations.to_string());
     Ok(command::exit_code(command::status(&mut tests)?))
 }
 

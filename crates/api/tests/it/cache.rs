@@ -41,9 +41,17 @@ fn loads(figures: &Value) -> u64 {
     namespaces.values().map(|space| space["loads"].as_u64().unwrap()).sum()
 }
 
+/// How long a service that is not about age trusts what it holds: a machine that is busy elsewhere does not make it ask
+/// again.
+const PATIENT: (&str, &str) = ("JEBI_CACHE_MAX_STALENESS_MS", "60000");
+
+async fn patient() -> TestApp {
+    TestApp::with(&[PATIENT]).await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_asked_twice_is_loaded_once_and_a_304_needs_no_database() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let operator = app.key_of("demo", &[Scope::PerformanceRead]).await;
     let (order, product) = (app.order().await, app.product("TEA-1").await);
     let search = format!("{PRODUCTS}?search=TEA");
@@ -66,7 +74,7 @@ async fn what_is_asked_twice_is_loaded_once_and_a_304_needs_no_database() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn large_bodies_are_sent_as_gzip_to_those_who_take_it() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     for _ in 0..5 {
         app.order().await;
     }
@@ -87,7 +95,7 @@ async fn large_bodies_are_sent_as_gzip_to_those_who_take_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_ends_what_shows_it_and_nothing_else() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let (order, other) = (app.order().await, app.order().await);
     let product = app.product("TEA-1").await;
     let stock = format!("{PRODUCTS}?low_stock=true");
@@ -114,7 +122,7 @@ async fn a_change_ends_what_shows_it_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_that_moves_no_order_reads_one_order_again() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let orders = [app.order().await, app.order().await, app.order().await];
     let numbers = async |path: &str| {
         let page = app.get(path).await.expect(200).json();
@@ -143,7 +151,7 @@ async fn a_change_that_moves_no_order_reads_one_order_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_not_there_is_found_once_it_is() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let other = app.key_of("other", &[Scope::OrdersRead]).await;
     let list = async || app.get(ORDERS).await.expect(200).json()["total"].as_u64().unwrap();
     assert_eq!(list().await, 0);
@@ -157,7 +165,7 @@ async fn what_was_not_there_is_found_once_it_is() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_sellers_writes_leave_anothers_answers_where_they_are() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
     add_product(&app.db, "other", "TEA-1").await;
     let order = app.order().await;
@@ -185,7 +193,7 @@ async fn one_sellers_writes_leave_anothers_answers_where_they_are() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_a_warm_cache_a_seller_finds_nothing_of_anothers() {
-    let app = TestApp::new().await;
+    let app = patient().await;
     let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
     let (order, product) = (app.order().await, app.product("TEA-1").await);
     for path in [&order, &product] {
@@ -465,7 +473,7 @@ async fn whatever_becomes_of_redis_every_answer_is_right() {
     let key = seller(&db).await;
     let operator = add_key(&db, "demo", [Scope::PerformanceRead].into_iter().collect()).await.0;
     let url = redis.url();
-    let served = Served::with(&db.url(), &[("REDIS_URL", url.as_str())]);
+    let served = Served::with(&db.url(), &[("REDIS_URL", url.as_str()), PATIENT]);
     let mut orders = Vec::new();
     for n in 0..ORDERS_OF_TEST {
         let created = post(&key, &format!("k{n}"), &order_body()).send(&served.address).await;
