@@ -314,7 +314,7 @@ impl std::fmt::Debug for Id {
 /// Makes [`Id`]s, and signs and encrypts what is stored outside.
 #[derive(Clone)]
 pub(crate) struct Secret {
-    /// Names are made on every look-up, six and more: by SipHash, which takes a tenth of the time of an HMAC and is as
+    /// Names are made on every look-up, six and more: by `SipHash`, which takes a tenth of the time of an HMAC and is as
     /// little to be guessed without its key.
     naming: [u8; 16],
     mac: hmac::Key,
