@@ -40,13 +40,15 @@ DECLARE
     waiting bigint;
     moved bigint;
 BEGIN
-    -- The row stays locked until all below is committed: numbers become visible in their order.
-    UPDATE relay SET holder = mover, held_until = clock_timestamp() + interval '1 second'
+    -- The row stays locked until all below is committed: numbers become visible in their order. Who finds it locked
+    -- does not wait for it: they have events to follow.
+    SELECT sequence INTO base FROM relay
     WHERE holder = mover OR held_until < clock_timestamp()
-    RETURNING sequence INTO base;
+    FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
+    UPDATE relay SET holder = mover, held_until = clock_timestamp() + interval '1 second';
     WITH oldest AS MATERIALIZED (
         SELECT seller_id, aggregate_id FROM outbox ORDER BY id LIMIT most
     ), taken AS (

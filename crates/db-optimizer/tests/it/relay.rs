@@ -109,6 +109,21 @@ async fn eight_movers_at_once_move_each_event_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_move_events_does_not_wait_for_who_does() {
+    let db = TestDatabase::new().await;
+    let seller = db.seller("one").await.seller();
+    db.run(&event(seller, 1, 7, 1)).await;
+    let moving = db.pool.begin(seller).await.unwrap();
+    let move_one = format!("SELECT jebi_move_events('{HERE}', 10)");
+    run_as_service(&moving, &move_one).await.unwrap();
+    // Not committed: the row is locked.
+    assert!(!move_events(&db.pool, THERE).await.unwrap());
+    assert_eq!(ids(&news(&db.pool, 0).await.unwrap()), Vec::<u128>::new());
+    moving.commit().await.unwrap();
+    assert_eq!(ids(&news(&db.pool, 0).await.unwrap()), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_missed_events_that_are_gone_is_told() {
     let db = TestDatabase::new().await;
     let seller = db.seller("one").await.seller();
