@@ -1,5 +1,8 @@
 //! How what a seller reads is cached: the namespaces, their keys, and what each event reaches.
 
+use std::io::Write as _;
+use std::time::Duration;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
@@ -11,8 +14,6 @@ use jebi_cache::{
 };
 use jebi_db_optimizer::relay::Happened;
 use jebi_domain::{At, PageSize, SellerId, Sight};
-use std::io::Write as _;
-use std::time::Duration;
 use uuid::Uuid;
 
 use crate::etag::{Coding, Tag};

@@ -54,7 +54,7 @@ pub(crate) struct Check {
 
 /// Redis makes answers faster for several processes; none of them needs it.
 fn redis(state: &State) -> Check {
-    let (ok, detail) = match state.caches.all.stats().l2 {
+    let (ok, detail) = match state.caches.all.l2_stats() {
         None => (true, Some("not configured; this process caches for itself".to_owned())),
         Some(l2) if l2.is_trusted => (true, None),
         Some(_) => {

@@ -56,8 +56,8 @@ impl Relay {
         const AGAIN: Duration = Duration::from_millis(20);
         loop {
             let done = self.round().await;
-            let stats = self.state.caches.all.stats();
-            if done.is_ok() && stats.l2.is_none_or(|l2| l2.is_trusted) {
+            let redis = self.state.caches.all.l2_stats();
+            if done.is_ok() && redis.is_none_or(|redis| redis.is_trusted) {
                 return;
             }
             tokio::time::sleep(AGAIN).await;

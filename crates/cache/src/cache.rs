@@ -20,7 +20,7 @@ use crate::l1::Store;
 use crate::l2::{L2, Lookup, Question, Stored};
 use crate::load::Load;
 use crate::rules::{Checked, Event};
-use crate::stats::{Counters, NamespaceStats, Stats, count};
+use crate::stats::{Counters, L2Stats, NamespaceStats, Stats, count};
 use crate::sync::{Tasks, within};
 use crate::trust::{Moment, Trust};
 use crate::value::{Entry, Freshness, Hit, Level, Loaded};
@@ -168,8 +168,13 @@ impl Cache {
         for events in events.chunks(AT_ONCE) {
             let (targets, ids) = self.news(events);
             let why = events.first().map_or("", |event| event.name);
-            if !targets.is_empty() {
-                applied = self.invalidate(&targets, &ids, why).await;
+            if targets.is_empty() {
+                continue;
+            }
+            let now = self.invalidate(&targets, &ids, why).await;
+            // One that waits makes all of them wait.
+            if applied.l2 != Propagation::Queued {
+                applied = now;
             }
         }
         applied
@@ -232,11 +237,17 @@ impl Cache {
             |(space, held): (&Space, (u64, u64))| space.counters.read(&space.config.name, held);
         Stats {
             namespaces: inner.namespaces.iter().zip(held).map(read).collect(),
-            l2: inner.l2.as_ref().map(|l2| l2.stats()),
+            l2: self.l2_stats(),
             is_l1_trusted: inner.trust.is_l1_trusted(inner.clock.now()),
             generations: inner.generations.len() as u64,
             flights: inner.flights.len() as u64,
         }
+    }
+
+    /// How Redis stands; `None` where none is configured. Reads a few numbers.
+    #[must_use]
+    pub fn l2_stats(&self) -> Option<L2Stats> {
+        self.0.l2.as_ref().map(|l2| l2.stats())
     }
 
     /// What the events reach that were not heard of before, and the ids of those.

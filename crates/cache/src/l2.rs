@@ -2,10 +2,13 @@
 
 mod backplane;
 mod breaker;
+mod config;
 mod connection;
+mod keys;
+mod lease;
 mod pending;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, LazyLock};
@@ -19,7 +22,11 @@ use tokio::sync::Notify;
 
 pub use self::breaker::Breaker;
 use self::breaker::State;
+pub use self::config::Redis;
 use self::connection::{Identity, Manager};
+use self::keys::Keys;
+use self::lease::Asked;
+pub(crate) use self::lease::Lease;
 use self::pending::Pending;
 use crate::cache::Propagation;
 use crate::clock::Clock;
@@ -33,73 +40,7 @@ use crate::key::{Id, Secret};
 use crate::stats::{Counters, L2Stats, count};
 use crate::sync::{Mutex, Tasks, lock};
 use crate::trust::Trust;
-use crate::value::{Body, Entry, FIXED};
-
-/// How Redis is reached and used.
-#[derive(Debug, Clone)]
-pub struct Redis {
-    url: String,
-    prefix: String,
-    connections: u32,
-    deadline: Duration,
-    lease: Duration,
-    breaker: Breaker,
-    messages: u32,
-}
-
-impl Redis {
-    /// The Redis at an address like `redis://127.0.0.1:6379/0`.
-    #[must_use]
-    pub fn url(url: impl Into<String>) -> Self {
-        Self {
-            url: url.into(),
-            prefix: "jebi".to_owned(),
-            connections: 2,
-            deadline: Duration::from_millis(100),
-            lease: Duration::from_secs(2),
-            breaker: Breaker::default(),
-            messages: 10_000,
-        }
-    }
-
-    /// Begins every key, so that several caches share one Redis. Default `jebi`.
-    #[must_use]
-    pub fn prefix(self, prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), ..self }
-    }
-
-    /// Connections that all calls share. Default 2.
-    #[must_use]
-    pub fn connections(self, connections: u32) -> Self {
-        Self { connections: connections.max(1), ..self }
-    }
-
-    /// How long a call may take; a longer one is a miss. Default 100 ms.
-    #[must_use]
-    pub fn deadline(self, deadline: Duration) -> Self {
-        Self { deadline, ..self }
-    }
-
-    /// How long a process that died while it loaded a value keeps the others from loading it. Default 2 s; one
-    /// that lives renews it.
-    #[must_use]
-    pub fn lease(self, lease: Duration) -> Self {
-        Self { lease, ..self }
-    }
-
-    /// When calls of a failing Redis stop.
-    #[must_use]
-    pub fn breaker(self, breaker: Breaker) -> Self {
-        Self { breaker, ..self }
-    }
-
-    /// How many messages are kept for processes that were cut off: one that missed more gives up all it holds.
-    /// Default 10,000.
-    #[must_use]
-    pub fn messages(self, messages: u32) -> Self {
-        Self { messages, ..self }
-    }
-}
+use crate::value::{Body, FIXED};
 
 /// What the level shares with the cache.
 #[derive(Debug, Clone)]
@@ -138,17 +79,6 @@ pub(crate) struct Stored {
     pub(crate) keep_for: u64,
 }
 
-/// The right to store a value, as long as nothing that it hangs on is invalidated.
-#[derive(Debug)]
-pub(crate) struct Lease {
-    name: Vec<u8>,
-    token: [u8; 8],
-    since: u64,
-    /// The state of the scope when it was given.
-    changed: Changed,
-    generations: Vec<(Id, Generation)>,
-}
-
 #[derive(Debug)]
 pub(crate) struct L2 {
     shared: Shared,
@@ -177,77 +107,23 @@ const AROUND_BYTES: usize = 64 << 10;
 /// A year, in milliseconds. Redis counts them from 1970 in 63 bits.
 const LONGEST: u64 = 365 * 24 * 60 * 60 * 1_000;
 
-/// The names of what lies in Redis. One hash tag, so that all lies in one slot of a cluster.
-#[derive(Debug)]
-struct Keys {
-    prefix: Vec<u8>,
-}
-
-impl Keys {
-    fn of(&self, kind: &[u8], name: &[u8]) -> Vec<u8> {
-        [&self.prefix, kind, name].concat()
-    }
-
-    fn value(&self, slot: Id) -> Vec<u8> {
-        self.of(b"v:", &slot.0)
-    }
-
-    fn generation(&self, id: Id) -> Vec<u8> {
-        self.of(b"g:", &id.0)
-    }
-
-    /// How often something in a scope has changed.
-    fn changed(&self, scope: Id) -> Vec<u8> {
-        self.of(b"t:", &scope.0)
-    }
-
-    fn waiters(&self, slot: Id) -> Vec<u8> {
-        self.of(b"w:", &slot.0)
-    }
-
-    fn leases(&self, slot: Id) -> Vec<u8> {
-        self.of(b"l:", &slot.0)
-    }
-
-    /// All messages.
-    fn messages(&self) -> Vec<u8> {
-        self.of(b"messages", b"")
-    }
-
-    /// Up to when everything was reported.
-    fn beat(&self) -> Vec<u8> {
-        self.of(b"beat", b"")
-    }
-
-    /// What one process is told alone.
-    fn node(&self, node: &str) -> Vec<u8> {
-        self.of(b"n:", node.as_bytes())
-    }
-}
-
+/// A script, behind what all of them share.
 macro_rules! script {
     ($name:literal) => {
         LazyLock::new(|| {
             Script::new(concat!(
-                include_str!("l2/scripts/found.lua"),
-                include_str!(concat!("l2/scripts/", $name))
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/l2/scripts/found.lua")),
+                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/l2/scripts/", $name))
             ))
         })
     };
 }
+use script;
 
-static LEASE: LazyLock<Script> = script!("lease.lua");
-static RENEW: LazyLock<Script> = script!("renew.lua");
-static TAGS: LazyLock<Script> = script!("tags.lua");
-static SETTLE: LazyLock<Script> = script!("settle.lua");
 static INVALIDATE: LazyLock<Script> = script!("invalidate.lua");
 
-/// Why nothing came back.
-enum Failed {
-    /// It was not asked: it fails, or waits for invalidations.
-    NotAsked,
-    Asked,
-}
+/// Nothing came back, or Redis was not asked because it keeps failing.
+struct Failed;
 
 impl L2 {
     pub(crate) fn new(
@@ -439,167 +315,6 @@ impl L2 {
         Ok(found.eq(generations.iter().map(|(_, then)| Some(*then))))
     }
 
-    /// One round trip.
-    async fn ask_lease(&self, question: &Question, counters: &Counters) -> Result<Asked, Failed> {
-        let token = crate::random::bits();
-        let mut script = LEASE.prepare_invoke();
-        script.key(self.keys.value(question.slot)).key(self.keys.changed(question.ids[1]));
-        question.ids.iter().for_each(|id| {
-            script.key(self.keys.generation(*id));
-        });
-        script
-            .arg(self.keys.leases(question.slot))
-            .arg(self.keys.waiters(question.slot))
-            .arg(&self.node)
-            .arg(&token[..])
-            .arg(crate::clock::milliseconds(self.lease).clamp(1, LONGEST))
-            .arg(self.keep_generations)
-            .arg(&crate::random::bits()[..])
-            .arg(self.most_bytes());
-        type Answer = (u64, Option<Bytes>, bool, Vec<u8>, Vec<Vec<u8>>);
-        let (since, value, is_mine, changed, given): Answer =
-            self.call(async |redis| script.invoke_async(redis).await).await?;
-        let generations: Option<Vec<Generation>> =
-            given.iter().map(|given| generation(given)).collect();
-        let generations = generations.filter(|all| all.len() == question.ids.len());
-        let (Some(generations), Some(changed)) = (generations, Changed::read(&changed)) else {
-            return Err(Failed::Asked);
-        };
-        let mut name = self.keys.leases(question.slot);
-        generations.iter().take(FIXED).for_each(|generation| name.extend(generation));
-        let lease = Lease {
-            name,
-            token,
-            since,
-            changed,
-            generations: question.ids.iter().copied().zip(generations.iter().copied()).collect(),
-        };
-        if let Some(value) = value {
-            let now = generations.into_iter().map(Some).collect();
-            if let Some(stored) = self.valid(question, value, now, counters).await? {
-                if is_mine {
-                    self.give_back(question, &lease).await;
-                }
-                return Ok(Asked::Found(stored));
-            }
-        }
-        Ok(if is_mine { Asked::Mine(lease) } else { Asked::Theirs })
-    }
-
-    /// Stores what was loaded under a lease, or gives the lease back; wakes who waits for it. Two round trips
-    /// where the loader named tags, else one.
-    pub(crate) async fn settle(
-        &self,
-        question: &Question,
-        mut lease: Lease,
-        found: Option<(&Entry, (u64, u64))>,
-        counters: &Counters,
-    ) {
-        let mut value = Bytes::new();
-        let mut keep = 1;
-        if let Some((entry, (fresh_for, keep_for))) = found
-            && fresh_for > 0
-            && self.add_tags(question, &mut lease, entry).await
-        {
-            let envelope = Envelope {
-                value: entry.value.clone(),
-                written: lease.since,
-                fresh_for,
-                keep_for,
-                generations: lease.generations.clone(),
-            };
-            if let Some(sealed) = envelope.seal(&self.place(question), self.compression)
-                && sealed.len() <= self.most_bytes()
-            {
-                counters.stored(entry.value.as_ref().map_or(0, Body::weight), sealed.len());
-                (value, keep) = (sealed, keep_for.clamp(1, LONGEST));
-            }
-        }
-        if self.end(question, &lease, &value, keep).await.is_err() {
-            count(&counters.l2_errors);
-        }
-    }
-
-    /// Takes up the tags that the loader named; false where one was invalidated since the load began.
-    async fn add_tags(&self, question: &Question, lease: &mut Lease, entry: &Entry) -> bool {
-        let known = |id: &Id| question.ids.contains(id);
-        let tags: Vec<Id> = entry.tags().filter(|id| !known(id)).collect();
-        if tags.is_empty() {
-            return true;
-        }
-        if question.ids.len() + tags.len() > MOST_IDS {
-            return false;
-        }
-        let mut script = TAGS.prepare_invoke();
-        script.key(self.keys.changed(question.ids[1]));
-        tags.iter().for_each(|id| {
-            script.key(self.keys.generation(*id));
-        });
-        script.arg(self.keep_generations).arg(&crate::random::bits()[..]);
-        let given: Result<Vec<Vec<u8>>, Failed> =
-            self.call(async |redis| script.invoke_async(redis).await).await;
-        let given = given.unwrap_or_default();
-        let is_unchanged = |given: &Vec<u8>| {
-            let began = given.get(size_of::<Generation>()..).and_then(Changed::read);
-            began.is_some_and(|began| began.is_no_later_than(lease.changed))
-        };
-        if given.len() != tags.len() || !given.iter().all(is_unchanged) {
-            return false;
-        }
-        let generations = given.iter().filter_map(|given| generation(given));
-        lease.generations.extend(tags.into_iter().zip(generations));
-        true
-    }
-
-    /// Runs a load and renews its lease until it ends.
-    pub(crate) async fn hold<T>(&self, lease: &Lease, load: impl Future<Output = T>) -> T {
-        let mut load = std::pin::pin!(load);
-        let renew = async {
-            loop {
-                tokio::time::sleep(self.lease / 3).await;
-                let mut script = RENEW.prepare_invoke();
-                script
-                    .key(&lease.name)
-                    .arg(&lease.token[..])
-                    .arg(crate::clock::milliseconds(self.lease).clamp(1, LONGEST));
-                // Where it fails, somebody else may load the value too.
-                let _ = self.call(async |redis| script.invoke_async::<i64>(redis).await).await;
-            }
-        };
-        tokio::select! {
-            loaded = &mut load => loaded,
-            never = renew => never,
-        }
-    }
-
-    async fn give_back(&self, question: &Question, lease: &Lease) {
-        // Where it fails, the lease ends by itself.
-        let _ = self.end(question, lease, &Bytes::new(), 1).await;
-    }
-
-    async fn end(
-        &self,
-        question: &Question,
-        lease: &Lease,
-        value: &[u8],
-        keep: u64,
-    ) -> Result<bool, Failed> {
-        let mut script = SETTLE.prepare_invoke();
-        script
-            .key(self.keys.value(question.slot))
-            .key(&lease.name)
-            .key(self.keys.waiters(question.slot))
-            .arg(&lease.token[..])
-            .arg(value)
-            .arg(keep)
-            .arg(self.keys.node(""))
-            .arg(&question.slot.0[..]);
-        for (id, generation) in &lease.generations {
-            script.key(self.keys.generation(*id)).arg(&generation[..]);
-        }
-        self.call(async |redis| script.invoke_async(redis).await).await
-    }
-
     /// Invalidates the targets for all processes; false where that was not possible now.
     pub(crate) async fn report(&self, targets: &[Target], events: &[u128]) -> bool {
         // Not behind what waits already: this process reads nothing there before that is made, and if each one
@@ -633,9 +348,10 @@ impl L2 {
         }
         for target in targets {
             script.key(self.keys.generation(target.id()));
-            target.scope.into_iter().for_each(|scope| {
-                script.arg(self.keys.changed(scope));
-            });
+        }
+        let scopes: HashSet<Id> = targets.iter().filter_map(|target| target.scope).collect();
+        for scope in scopes {
+            script.arg(self.keys.changed(scope));
         }
         self.call(async |redis| script.invoke_async::<i64>(redis).await).await?;
         Ok(())
@@ -716,7 +432,7 @@ impl L2 {
         call: impl AsyncFnOnce(&mut MultiplexedConnection) -> Result<T, RedisError>,
     ) -> Result<T, Failed> {
         let now = self.shared.clock.now();
-        let permit = self.breaker.permit(now).ok_or(Failed::NotAsked)?;
+        let permit = self.breaker.permit(now).ok_or(Failed)?;
         let mut used = None;
         let work = async {
             // The handle is cloned and the connection goes back at once: calls share it.
@@ -737,13 +453,13 @@ impl L2 {
                     shared.give_up();
                 }
                 tracing::debug!("a call of Redis failed: {error}");
-                Err(Failed::Asked)
+                Err(Failed)
             }
-            Ok(None) => Err(Failed::Asked),
+            Ok(None) => Err(Failed),
             Err(_) => {
                 // It may be one of which nothing will ever come again.
                 used.into_iter().for_each(|shared: connection::Shared| shared.give_up());
-                Err(Failed::Asked)
+                Err(Failed)
             }
         }
     }
@@ -767,34 +483,9 @@ impl Drop for Waiter<'_> {
     }
 }
 
-enum Asked {
-    Found(Stored),
-    Mine(Lease),
-    Theirs,
-}
-
 /// A generation as it is stored: what it is, and behind it when its scope had changed as it began.
 fn generation(stored: &[u8]) -> Option<Generation> {
     stored.first_chunk().copied()
-}
-
-/// The state of a scope: which of its lives it is in, and how often something in it has changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Changed {
-    life: [u8; 8],
-    count: u64,
-}
-
-impl Changed {
-    fn read(stored: &[u8]) -> Option<Self> {
-        let (life, count) = stored.split_first_chunk()?;
-        Some(Self { life: *life, count: std::str::from_utf8(count).ok()?.parse().ok()? })
-    }
-
-    /// Whether nothing can have happened between this state and `later` that `later` does not count.
-    fn is_no_later_than(self, later: Self) -> bool {
-        self.life == later.life && self.count <= later.count
-    }
 }
 
 /// Seconds and microseconds as milliseconds.
