@@ -108,7 +108,7 @@ pub fn cells_statement(
     )
 }
 
-fn products_statement(seller: SellerId) -> Statement<(Text, BigInt)> {
+pub(crate) fn products_statement(seller: SellerId) -> Statement<(Text, BigInt)> {
     Statement::new(
         "SELECT status, sum(products)::bigint
          FROM (

@@ -105,3 +105,9 @@ const BUSY: [&str; 3] = ["due to lock timeout", "due to statement timeout", "dea
 fn says(message: &str, texts: &[&str]) -> bool {
     texts.iter().any(|text| message.contains(text))
 }
+
+/// An error with its causes in one line: `tokio_postgres` says only "db error" by itself.
+pub(crate) fn chain(error: &(dyn StdError + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

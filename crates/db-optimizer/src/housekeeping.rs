@@ -92,10 +92,9 @@ pub(crate) const FOLD_PRODUCTS: &str = "
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
 pub async fn forget_answers(pool: &Pool) -> Result<(), Error> {
-    let old = "idempotency_keys WHERE created_at < now() - interval '24 hours'";
-    for seller in sellers_in(pool, old).await? {
+    for seller in sellers_in(pool, OLD_ANSWERS).await? {
         let statement = Statement::<()>::new(
-            format!("DELETE FROM {old} AND seller_id = $1"),
+            format!("DELETE FROM {OLD_ANSWERS} AND seller_id = $1"),
             vec![Bind::from(seller)],
         );
         let transaction = pool.begin(seller).await?;
@@ -105,10 +104,20 @@ pub async fn forget_answers(pool: &Pool) -> Result<(), Error> {
     Ok(())
 }
 
+const OLD_ANSWERS: &str = "idempotency_keys WHERE created_at < now() - interval '24 hours'";
+
+/// Whose answers are to be forgotten.
+pub(crate) fn old_answers_statement() -> Statement<UuidSql> {
+    sellers_statement(OLD_ANSWERS)
+}
+
+fn sellers_statement(rows: &str) -> Statement<UuidSql> {
+    Statement::new(format!("SELECT DISTINCT seller_id FROM {rows}"), vec![])
+}
+
 /// The sellers who have a row there. Reads across sellers: it finds whose turn it is.
 async fn sellers_in(pool: &Pool, rows: &str) -> Result<Vec<SellerId>, Error> {
-    let statement =
-        Statement::<UuidSql>::new(format!("SELECT DISTINCT seller_id FROM {rows}"), vec![]);
+    let statement = sellers_statement(rows);
     let connection = pool.get().await?;
     let sellers: Vec<Uuid> =
         statement.all(&connection).await.map_err(Error::of("find work to do"))?;

@@ -11,6 +11,7 @@ pub mod housekeeping;
 pub mod idempotency;
 mod listing;
 mod migrate;
+pub mod optimize;
 pub mod orders;
 mod plan;
 mod pool;

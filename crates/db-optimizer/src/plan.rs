@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde_json::Value;
@@ -32,6 +34,24 @@ pub(crate) async fn estimated_rows<Row>(
 }
 
 impl Plan {
+    pub(crate) const fn new(plan: Value) -> Self {
+        Self(plan)
+    }
+
+    /// Whether an index of this name, or a part of it, was used.
+    pub(crate) fn uses(&self, index: &str) -> bool {
+        // A partition's part of an index is named after both.
+        let part = |used: &String| used == index || used.ends_with(&format!("_{index}"));
+        self.indexes().iter().any(part)
+    }
+
+    /// The plan in lines, with pages and rows and without any value: conditions hold values.
+    pub(crate) fn outline(&self) -> String {
+        let mut lines = String::new();
+        outline(&self.0[0]["Plan"], 0, &mut lines);
+        lines
+    }
+
     /// Pages read from the cache of PostgreSQL or from disk, planning left out.
     #[must_use]
     pub fn buffers(&self) -> u64 {
@@ -82,6 +102,22 @@ impl Plan {
 fn buffers(node: &Value) -> u64 {
     let pages = |key: &str| node[key].as_u64().unwrap_or(0);
     pages("Shared Hit Blocks") + pages("Shared Read Blocks")
+}
+
+fn outline(node: &Value, depth: usize, lines: &mut String) {
+    let text = |key: &str| node[key].as_str();
+    let _ = write!(lines, "{:depth$}{}", "", text("Node Type").unwrap_or("?"), depth = depth * 2);
+    if let Some(index) = text("Index Name") {
+        let _ = write!(lines, " using {index}");
+    }
+    if let Some(table) = text("Relation Name").or_else(|| text("CTE Name")) {
+        let _ = write!(lines, " on {table}");
+    }
+    let (rows, loops) = (node["Actual Rows"].as_f64().unwrap_or(0.0), &node["Actual Loops"]);
+    let _ = writeln!(lines, ": {rows} rows × {loops}, {} buffers", buffers(node));
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        outline(child, depth + 1, lines);
+    }
 }
 
 impl std::fmt::Display for Plan {

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio_postgres::NoTls;
 
 use crate::Error;
+use crate::error::chain;
 use crate::relay::Happened;
 
 /// How many connections are kept, and how long one is waited for.
@@ -368,10 +369,4 @@ impl bb8::ErrorSink<diesel::ConnectionError> for LogErrors {
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<diesel::ConnectionError>> {
         Box::new(*self)
     }
-}
-
-/// An error with its causes in one line: `tokio_postgres` says only "db error" by itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -130,7 +130,7 @@ pub async fn rotate(pool: &Pool) -> Result<(), Error> {
     statement.run(&connection).await.map(|_| ()).map_err(Error::of("rotate the events"))
 }
 
-type RowSql = (
+pub(crate) type RowSql = (
     BigInt,
     BigInt,
     BigInt,
@@ -170,7 +170,7 @@ impl Row {
 }
 
 /// Of all sellers: it says to every process what happened to any of them.
-fn news_statement(after: i64) -> Statement<RowSql> {
+pub(crate) fn news_statement(after: i64) -> Statement<RowSql> {
     Statement::new(
         "SELECT relay.sequence, relay.announced,
              CASE WHEN isfinite(drained_at) THEN

@@ -55,14 +55,8 @@ pub struct KeyEntry {
 /// [`Error::NoConnection`], [`Error::Query`].
 pub async fn find_key(pool: &Pool, digest: [u8; 32]) -> Result<Option<ApiKey>, Error> {
     const ACTION: &str = "look an API key up";
-    type Sql = (UuidSql, Binary, Array<Text>, Nullable<UuidSql>, Nullable<Binary>);
     type Row = (Uuid, Vec<u8>, Vec<String>, Option<Uuid>, Option<Vec<u8>>);
-    let statement = Statement::<Sql>::new(
-        "SELECT k.id, k.digest, k.scopes, s.id, s.key_salt
-         FROM api_keys AS k LEFT JOIN sellers AS s ON s.id = k.seller_id
-         WHERE k.digest = $1 AND k.revoked_at IS NULL",
-        vec![Bind::from(digest.to_vec())],
-    );
+    let statement = key_statement(digest.to_vec());
     let connection = pool.get().await?;
     let found: Option<Row> =
         statement.one(&connection).await.optional().map_err(Error::of(ACTION))?;
@@ -71,6 +65,17 @@ pub async fn find_key(pool: &Pool, digest: [u8; 32]) -> Result<Option<ApiKey>, E
         .map_err(|_| Error::CorruptRow { action: ACTION, what: "scope" })?;
     let seller = seller.zip(salt).map(|(id, key_salt)| Seller { id: id.into(), key_salt });
     Ok(Some(ApiKey { id: id.into(), digest, seller, scopes }))
+}
+
+pub(crate) type KeySql = (UuidSql, Binary, Array<Text>, Nullable<UuidSql>, Nullable<Binary>);
+
+pub(crate) fn key_statement(digest: Vec<u8>) -> Statement<KeySql> {
+    Statement::new(
+        "SELECT k.id, k.digest, k.scopes, s.id, s.key_salt
+         FROM api_keys AS k LEFT JOIN sellers AS s ON s.id = k.seller_id
+         WHERE k.digest = $1 AND k.revoked_at IS NULL",
+        vec![Bind::from(digest)],
+    )
 }
 
 /// The seller of this name. Statements: 1.

@@ -163,6 +163,11 @@ impl<Row> Statement<Row> {
         &self.text
     }
 
+    /// The text and the values, to be sent by other means.
+    pub(crate) fn into_parts(self) -> (String, Vec<Bind>) {
+        (self.text, self.binds)
+    }
+
     /// The same under `EXPLAIN` with these options.
     pub(crate) fn explained<Explained>(&self, options: &str) -> Statement<Explained> {
         let text = format!("EXPLAIN ({options}) {}", self.text);

@@ -8,7 +8,9 @@ pub struct UnknownWord {
     pub known: String,
 }
 
-/// An enum whose variants are words of the API and of the database: one spelling, both ways.
+/// An enum whose variants are words of the API and of the database: one spelling, both ways. Where it is used, `serde` is
+/// a dependency.
+#[macro_export]
 macro_rules! words {
     (
         $(#[$meta:meta])*
@@ -42,11 +44,11 @@ macro_rules! words {
         }
 
         impl std::str::FromStr for $name {
-            type Err = $crate::word::UnknownWord;
+            type Err = $crate::UnknownWord;
 
             fn from_str(word: &str) -> Result<Self, Self::Err> {
                 Self::ALL.iter().copied().find(|value| value.as_str() == word).ok_or_else(|| {
-                    $crate::word::UnknownWord { what: $what, known: [$($word,)+].join(", ") }
+                    $crate::UnknownWord { what: $what, known: [$($word,)+].join(", ") }
                 })
             }
         }

@@ -220,7 +220,8 @@ pub fn found_statement(
             (String::new(), String::new(), format!(" OFFSET {skip}"))
         }
     };
-    // A prefix is written as bounds: in C.UTF-8 no index serves LIKE 'x%'.
+    // A prefix is written as bounds: in C.UTF-8 no index serves LIKE 'x%'. Case plays no part, as in the hash of a whole
+    // number.
     let candidates = |after_token: &str, after_order: &str| {
         format!(
             "SELECT hit.id, hit.created_at
@@ -232,8 +233,9 @@ pub fn found_statement(
              ) AS hit
              UNION
              SELECT o.id, o.created_at FROM orders AS o
-             WHERE o.seller_id = {seller} AND length({typed}) > 1 AND o.order_number >= {typed}
-               AND o.order_number < {typed} || chr(1114111){after_order}{only}"
+             WHERE o.seller_id = {seller} AND length({typed}) > 1
+               AND lower(o.order_number) >= lower({typed} COLLATE \"C\")
+               AND lower(o.order_number) < lower({typed} COLLATE \"C\") || chr(1114111){after_order}{only}"
         )
     };
     let (all, wanted) = (candidates("", ""), candidates(&after_token, &after_order));

@@ -55,7 +55,7 @@ impl Reading<'_> {
     }
 }
 
-type LineSql = (UuidSql, UuidSql, UuidSql, Text, Text, Integer, BigInt);
+pub(crate) type LineSql = (UuidSql, UuidSql, UuidSql, Text, Text, Integer, BigInt);
 
 #[derive(Queryable)]
 pub(super) struct LineRow {
@@ -69,7 +69,7 @@ pub(super) struct LineRow {
 }
 
 /// The lines of some orders, by order and number.
-pub(super) fn lines_statement(seller: SellerId, orders: Vec<Uuid>) -> Statement<LineSql> {
+pub(crate) fn lines_statement(seller: SellerId, orders: Vec<Uuid>) -> Statement<LineSql> {
     Statement::new(
         "SELECT order_id, seller_id, product_id, sku, product_name, quantity, price
          FROM order_items WHERE order_id = ANY($1) AND seller_id = $2

@@ -98,7 +98,7 @@ pub async fn find(pool: &Pool, keys: &SellerKeys, id: OrderId) -> Result<Option<
 
 /// Whether the order's row is kept from other writers until the transaction ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
+pub(crate) enum Lock {
     None,
     ForUpdate,
 }
@@ -139,7 +139,7 @@ pub(super) async fn read(
     Ok(Some(order))
 }
 
-type OrderSql = (
+pub(crate) type OrderSql = (
     UuidSql,
     UuidSql,
     Text,
@@ -180,7 +180,7 @@ struct OrderRow {
     updated_at: DateTime<Utc>,
 }
 
-fn order_statement(seller: SellerId, id: OrderId, lock: Lock) -> Statement<OrderSql> {
+pub(crate) fn order_statement(seller: SellerId, id: OrderId, lock: Lock) -> Statement<OrderSql> {
     let lock = match lock {
         Lock::None => "",
         Lock::ForUpdate => " FOR NO KEY UPDATE",
@@ -223,7 +223,7 @@ impl OrderRow {
     }
 }
 
-type HistorySql = (UuidSql, BigInt, Text, Text, Text, Timestamptz);
+pub(crate) type HistorySql = (UuidSql, BigInt, Text, Text, Text, Timestamptz);
 
 #[derive(Queryable)]
 struct HistoryRow {
@@ -235,7 +235,7 @@ struct HistoryRow {
     at: DateTime<Utc>,
 }
 
-fn history_statement(seller: SellerId, id: OrderId) -> Statement<HistorySql> {
+pub(crate) fn history_statement(seller: SellerId, id: OrderId) -> Statement<HistorySql> {
     Statement::new(
         "SELECT seller_id, version, status, actor, reason, at
          FROM order_history WHERE order_id = $1 AND seller_id = $2
@@ -257,7 +257,7 @@ impl HistoryRow {
     }
 }
 
-type PurchaseOrderSql = (UuidSql, UuidSql, Text, Text, Nullable<Text>, Timestamptz);
+pub(crate) type PurchaseOrderSql = (UuidSql, UuidSql, Text, Text, Nullable<Text>, Timestamptz);
 
 #[derive(Queryable)]
 struct PurchaseOrderRow {
@@ -269,7 +269,7 @@ struct PurchaseOrderRow {
     created_at: DateTime<Utc>,
 }
 
-fn purchase_orders_statement(seller: SellerId, id: OrderId) -> Statement<PurchaseOrderSql> {
+pub(crate) fn purchase_orders_statement(seller: SellerId, id: OrderId) -> Statement<PurchaseOrderSql> {
     Statement::new(
         "SELECT id, seller_id, wholesaler, status, tracking_number, created_at
          FROM purchase_orders WHERE order_id = $1 AND seller_id = $2

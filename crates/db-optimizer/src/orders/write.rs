@@ -30,13 +30,17 @@ pub struct CatalogueEntry {
 /// [`Error::Query`]; [`Error::CorruptRow`] where the seller has no shop, which `add` gave them.
 pub async fn own_shop(transaction: &Transaction<'_>, seller: SellerId) -> Result<AccountId, Error> {
     const ACTION: &str = "find the seller's own shop";
-    let statement = Statement::<UuidSql>::new(
-        "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = 'direct'",
-        vec![Bind::from(seller)],
-    );
+    let statement = own_shop_statement(seller);
     let id: Option<Uuid> =
         statement.one(transaction).await.optional().map_err(Error::of(ACTION))?;
     id.map(AccountId::from).ok_or(Error::CorruptRow { action: ACTION, what: "account" })
+}
+
+pub(crate) fn own_shop_statement(seller: SellerId) -> Statement<UuidSql> {
+    Statement::new(
+        "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = 'direct'",
+        vec![Bind::from(seller)],
+    )
 }
 
 /// The seller's products with one of these ids or codes. Statements: 1.

@@ -41,8 +41,7 @@ pub async fn page(
     let failed = Error::of(reading.action);
     let (rows, total, total_is, connection);
     if let Some(search) = &filter.search {
-        // Fewer rows may be wanted than the planner thinks there are: it must not read them all.
-        connection = pool.snapshot_with("SET LOCAL enable_seqscan = off").await?;
+        connection = pool.snapshot_with(search::SETTINGS).await?;
         (rows, total, total_is) =
             search::rows(&connection, reading, filter, search, at, size).await?;
     } else {

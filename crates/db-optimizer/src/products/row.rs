@@ -220,10 +220,10 @@ pub(super) async fn add_extras(
     Ok(())
 }
 
-type VariantSql = (UuidSql, UuidSql, UuidSql, Text, Text, BigInt, Nullable<BigInt>);
+pub(crate) type VariantSql = (UuidSql, UuidSql, UuidSql, Text, Text, BigInt, Nullable<BigInt>);
 type VariantRow = (Uuid, Uuid, Uuid, String, String, i64, Option<i64>);
 
-fn variants_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<VariantSql> {
+pub(crate) fn variants_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<VariantSql> {
     Statement::new(
         "SELECT product_id, seller_id, id, sku, name, extra_amount, stock FROM product_variants
          WHERE product_id = ANY($1) AND seller_id = $2 ORDER BY product_id, sku",
@@ -231,10 +231,10 @@ fn variants_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<Varian
     )
 }
 
-type ListingSql = (UuidSql, UuidSql, UuidSql, Text, Text, Text);
+pub(crate) type ListingSql = (UuidSql, UuidSql, UuidSql, Text, Text, Text);
 type ListingRow = (Uuid, Uuid, Uuid, String, String, String);
 
-fn listings_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<ListingSql> {
+pub(crate) fn listings_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<ListingSql> {
     Statement::new(
         "SELECT l.product_id, l.seller_id, l.id, a.kind, l.platform_product_id, l.status
          FROM platform_listings AS l

@@ -14,6 +14,10 @@ use crate::listing::limit;
 use crate::statement::Binds;
 use crate::{Error, Statement};
 
+/// For the transaction of a search: fewer rows may be wanted than the planner thinks there are, and it must not read
+/// them all.
+pub(crate) const SETTINGS: &str = "SET LOCAL enable_seqscan = off";
+
 /// So many of the newest products are looked through first.
 const WALK: u32 = 5_000;
 

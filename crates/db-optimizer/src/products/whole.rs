@@ -42,7 +42,7 @@ pub async fn find(pool: &Pool, seller: SellerId, id: ProductId) -> Result<Option
 
 /// Whether the product is kept from other writers until the transaction ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
+pub(crate) enum Lock {
     None,
     ForUpdate,
 }
@@ -72,7 +72,7 @@ pub(super) async fn read(
     Ok(Some(Whole { product, prices }))
 }
 
-fn product_statement(seller: SellerId, id: ProductId, lock: Lock) -> Statement<ProductSql> {
+pub(crate) fn product_statement(seller: SellerId, id: ProductId, lock: Lock) -> Statement<ProductSql> {
     let lock = match lock {
         Lock::None => "",
         Lock::ForUpdate => " FOR NO KEY UPDATE",
@@ -87,7 +87,7 @@ fn product_statement(seller: SellerId, id: ProductId, lock: Lock) -> Statement<P
     )
 }
 
-fn prices_statement(
+pub(crate) fn prices_statement(
     seller: SellerId,
     id: ProductId,
 ) -> Statement<(UuidSql, Timestamptz, BigInt, Text)> {

@@ -5,6 +5,7 @@ mod bulk;
 mod catalogue;
 mod fixture;
 mod large;
+mod optimize;
 mod pages;
 mod plans;
 mod pool;

@@ -1,0 +1,547 @@
+//! `optimize`: brings the indexes of a database to what the catalogue wants, and proves by execution that they help.
+//!
+//! Planner costs recommend indexes that make queries read twenty times more. So every index that is built is measured on the
+//! whole workload, and dropped again where a query that it serves does not use it, or where any query reads more than
+//! before. What was found out is remembered.
+//!
+//! A run may be killed at any point, and several may be started at once: one works, and one more run brings the database to
+//! where it should be.
+
+mod build;
+mod capture;
+mod catalogue;
+mod failure;
+mod inventory;
+mod measure;
+mod record;
+mod report;
+mod session;
+mod settings;
+mod steps;
+mod text;
+mod verify;
+mod workload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub use catalogue::{Because, Catalogue, Index, Kind, LeftOut, Level, NamedQuery, Owner, Writes};
+pub use failure::Failure;
+pub use report::{
+    IndexReport, LeftOutReport, Outcome, QueryReport, Report, SettingReport, StepReport, Unmeasured,
+};
+
+use build::Builder;
+use failure::said;
+use inventory::Inventory;
+use record::{Action, Change, Record, Run};
+use session::Session;
+use steps::{Step, Steps, steps};
+use verify::Verifier;
+
+/// How a run goes about it.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// What is wanted.
+    pub level: Level,
+    /// Nothing is changed, only said.
+    pub is_dry_run: bool,
+    /// Statements are measured also where nothing is to be changed.
+    pub is_measured: bool,
+    /// Who asked: `cli`, or `key:<id>`.
+    pub actor: String,
+    /// PostgreSQL gives up a lock that is not free by then, and the build starts anew.
+    pub lock_timeout: Duration,
+    /// How long others, who hold a lock or an old snapshot, and a server that went away, are waited for.
+    pub patience: Duration,
+    /// How long another run is waited for.
+    pub turn: Duration,
+    /// How often a build is tried.
+    pub attempts: u32,
+    /// The pause after the first failure; it doubles.
+    pub back_off: Duration,
+}
+
+impl Options {
+    /// What suits a database that is in use.
+    #[must_use]
+    pub fn new(level: Level) -> Self {
+        Self {
+            level,
+            is_dry_run: false,
+            is_measured: false,
+            actor: "cli".to_owned(),
+            lock_timeout: Duration::from_secs(10),
+            patience: Duration::from_secs(60),
+            turn: Duration::from_secs(3600),
+            attempts: 5,
+            back_off: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Progress {
+    /// Another run works, or somebody holds a lock.
+    Waiting {
+        /// Who is waited for.
+        holder: String,
+    },
+    /// A step begins.
+    Step {
+        /// Its number, from 1.
+        number: usize,
+        /// Of so many.
+        of: usize,
+        /// In words.
+        doing: String,
+    },
+    /// PostgreSQL builds.
+    Building {
+        /// The index.
+        index: String,
+        /// PostgreSQL's name of what it does.
+        phase: String,
+        /// Blocks or rows.
+        done: u64,
+        /// Of so many.
+        total: u64,
+    },
+    /// The workload is run.
+    Measuring {
+        /// Statements.
+        done: usize,
+        /// Of so many.
+        total: usize,
+    },
+}
+
+/// Told what a run is doing; it must not block.
+pub type Watcher = Arc<dyn Fn(Progress) + Send + Sync>;
+
+/// Compares the database at `url` with the catalogue and makes it so. What cannot be done stands in the report's failures;
+/// the rest is done all the same.
+///
+/// # Errors
+/// [`Failure`], where nothing could be done at all.
+pub async fn optimize(
+    url: &str,
+    catalogue: &Catalogue,
+    options: &Options,
+    watcher: &Watcher,
+    stop: &CancellationToken,
+) -> Result<Report, Failure> {
+    let mut session = Session::open(url, options.lock_timeout).await?;
+    let version = session.version().await?;
+    let mut report = Report::new(catalogue, options.level, options.is_dry_run, &version);
+    report.advice = advice(catalogue, options);
+    let begun = Instant::now();
+    if !options.is_dry_run {
+        session.may_write().await?;
+        session.lock(options.turn, watcher, stop).await?;
+    }
+    let mut builder = Builder { session: &mut session, options, watcher, stop };
+    let done = builder.converge(catalogue, &mut report).await;
+    report.seconds = begun.elapsed().as_secs_f64();
+    done?;
+    Ok(report)
+}
+
+impl Builder<'_> {
+    async fn converge(
+        &mut self,
+        catalogue: &Catalogue,
+        report: &mut Report,
+    ) -> Result<(), Failure> {
+        let level = self.options.level;
+        if !self.options.is_dry_run {
+            self.know_sizes(catalogue).await?;
+        }
+        let record = Record::read(self.session).await?;
+        let inventory = Inventory::read(self.session, catalogue).await?;
+        let Steps { steps, failures, notes } = steps(catalogue, level, &inventory, &record);
+        report.failures.extend(failures.iter().map(ToString::to_string));
+        report.notes = notes;
+        if self.options.is_dry_run {
+            report.steps = steps.iter().map(StepReport::planned).collect();
+            report.settings = self.settings(catalogue, level, &mut None).await?;
+            return Ok(());
+        }
+        let mut run = None;
+        let settings = self.settings(catalogue, level, &mut None).await?;
+        if !steps.is_empty() || !settings.is_empty() {
+            may_build(&steps, &inventory, self.session).await?;
+            let id = Uuid::from_bytes(crate::random());
+            let actor = &self.options.actor;
+            run = Some(Run::begin(self.session, id, level, actor).await?);
+            report.settings = self.settings(catalogue, level, &mut run).await?;
+        }
+        let mut verifier = None;
+        if steps.iter().any(Step::is_judged) || self.options.is_measured {
+            verifier = Some(Verifier::begin(self.session, catalogue, self.watcher).await?);
+        }
+        if let Some(run) = &mut run {
+            for (at, step) in steps.iter().enumerate() {
+                let (number, of) = (at + 1, steps.len());
+                (self.watcher)(Progress::Step { number, of, doing: step.doing() });
+                let begun = Instant::now();
+                let done = self.take(step, run, &mut verifier, &inventory).await;
+                let mut one = StepReport::planned(step);
+                one.seconds = Some(begun.elapsed().as_secs_f64());
+                match done {
+                    Ok(None) => one.outcome = Outcome::Done,
+                    Ok(Some(because)) => {
+                        (one.outcome, one.because) = (Outcome::Rejected, Some(because));
+                    }
+                    Err(failure) => {
+                        one.outcome = Outcome::Failed;
+                        report.failures.push(failure.to_string());
+                    }
+                }
+                one.bytes = self.session.bytes_of(step).await;
+                report.steps.push(one);
+                if self.stop.is_cancelled() {
+                    break;
+                }
+            }
+        }
+        if let Some(verifier) = verifier {
+            report.queries = verifier.reports();
+            report.unmeasured = verifier.unmeasured();
+            report.capture = verifier.capture();
+        }
+        if let Some(run) = run.filter(|run| run.has_changed()) {
+            report.run = Some(run.id);
+            let kept = serde_json::to_value(&*report).unwrap_or_default();
+            run.end(self.session, &kept).await?;
+        }
+        Ok(())
+    }
+
+    /// Does a step. Answers why it was taken back, where it was.
+    async fn take(
+        &mut self,
+        step: &Step,
+        run: &mut Run,
+        verifier: &mut Option<Verifier>,
+        inventory: &Inventory,
+    ) -> Result<Option<String>, Failure> {
+        match step {
+            Step::DropInvalid(there) => {
+                self.drop_index(&there.schema, &there.name).await?;
+                Ok(None)
+            }
+            Step::DropSpare { index, there } => {
+                self.drop_index(&there.schema, &there.name).await?;
+                run.settle(self.session, &change(index, Action::Replace, None), true).await?;
+                Ok(None)
+            }
+            Step::Rename { index, there } => {
+                let change = change(index, Action::Replace, None);
+                run.note(self.session, &change).await?;
+                self.rename(&there.schema, &there.name, index.name).await?;
+                run.settle(self.session, &change, true).await?;
+                Ok(None)
+            }
+            Step::Complete(index) => {
+                let change = change(index, Action::Build, None);
+                run.note(self.session, &change).await?;
+                self.complete(index).await?;
+                self.prove(index, &change, run, verifier, inventory).await
+            }
+            Step::Build(index) | Step::BuildAgain(index) => {
+                let change = change(index, Action::Build, None);
+                run.note(self.session, &change).await?;
+                self.drop_index(index.schema, index.name).await?;
+                let built =
+                    self.build(index.name, index.schema, index.table, index.definition).await;
+                if let Err(failure) = built {
+                    return self.give_up(failure, &change, run).await;
+                }
+                self.prove(index, &change, run, verifier, inventory).await
+            }
+            Step::Replace { index, there } => {
+                let change = change(index, Action::Replace, Some(there.definition.clone()));
+                run.note(self.session, &change).await?;
+                let replaced =
+                    self.replace(index.name, index.schema, index.table, index.definition).await;
+                if let Err(failure) = replaced {
+                    return self.give_up(failure, &change, run).await;
+                }
+                self.prove(index, &change, run, verifier, inventory).await
+            }
+        }
+    }
+
+    /// Notes that nothing came of a change. Where that cannot be noted either, the next run finds it begun.
+    async fn give_up<T>(
+        &mut self,
+        failure: Failure,
+        change: &Change,
+        run: &Run,
+    ) -> Result<T, Failure> {
+        if let Err(error) = run.settle(self.session, change, false).await {
+            tracing::warn!("{error}");
+        }
+        Err(failure)
+    }
+
+    /// Measures what an index does, and drops it again where that is nothing good. What the migrations made stays.
+    async fn prove(
+        &mut self,
+        index: &Index,
+        change: &Change,
+        run: &Run,
+        verifier: &mut Option<Verifier>,
+        inventory: &Inventory,
+    ) -> Result<Option<String>, Failure> {
+        // An index of an expression has statistics of its own.
+        let analyze = format!("ANALYZE {}", catalogue::qualified(index.schema, index.table));
+        if let Err(error) = self.session.run(&analyze).await {
+            tracing::debug!("could not analyze {}: {}", index.table, said(&error));
+        }
+        self.check_definition(index).await?;
+        let Some(verifier) = verifier else {
+            run.settle(self.session, change, true).await?;
+            return Ok(None);
+        };
+        if index.owner == Owner::Migrations {
+            verifier.look_again().await;
+            run.settle(self.session, change, true).await?;
+            return Ok(None);
+        }
+        let verdict = match verifier.judge(index, self.watcher).await {
+            None if !verifier.knows(index) => {
+                Some("no value could be found to run the queries with that it serves".to_owned())
+            }
+            verdict => verdict,
+        };
+        let Some(because) = verdict else {
+            run.settle(self.session, change, true).await?;
+            return Ok(None);
+        };
+        if change.action == Action::Build && inventory.is_partitioned(index) {
+            self.drop_partitioned(index.schema, index.name).await?;
+        } else {
+            self.drop_index(index.schema, index.name).await?;
+        }
+        let rows = inventory.table(index.schema, index.table).map_or(0.0, |table| table.rows);
+        run.reject(self.session, index, &because, rows).await?;
+        run.settle(self.session, change, false).await?;
+        Ok(Some(because))
+    }
+
+    /// What was built has to read back as the catalogue has it: else the next run would find another definition.
+    async fn check_definition(&mut self, index: &Index) -> Result<(), Failure> {
+        let refused = |said: String| Failure::Refused {
+            doing: format!("find {} again", index.name),
+            said,
+            left: "it is there and is used".to_owned(),
+        };
+        let sql = "SELECT pg_get_indexdef(i.oid) FROM pg_class AS i
+                   JOIN pg_namespace AS n ON n.oid = i.relnamespace
+                   WHERE n.nspname = $1 AND i.relname = $2";
+        let found = self.session.rows(sql, &[&index.schema, &index.name]).await;
+        let found = found.map_err(|error| refused(said(&error)))?;
+        let built: Option<String> = found.first().map(|row| row.get(0));
+        match built {
+            Some(built) if built.ends_with(&format!(" {}", index.definition)) => Ok(()),
+            Some(built) => Err(refused(format!(
+                "the catalogue says `{}`, which PostgreSQL writes as `{built}`",
+                index.definition
+            ))),
+            None => Err(refused("it is not there".to_owned())),
+        }
+    }
+
+    /// Has tables counted that nobody has counted yet: what is wanted of a table hangs on its size.
+    async fn know_sizes(&mut self, catalogue: &Catalogue) -> Result<(), Failure> {
+        let mut tables: Vec<_> =
+            catalogue.indexes.iter().map(|index| (index.schema, index.table)).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        for (schema, table) in tables {
+            let uncounted = "SELECT EXISTS (
+                    SELECT FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+                    WHERE n.nspname = $1 AND t.relname = $2 AND t.relkind = 'r'
+                      AND t.reltuples <= 0 AND pg_relation_size(t.oid) > 0)";
+            let uncounted = self.session.row(uncounted, &[&schema, &table]).await;
+            if uncounted.is_ok_and(|row| row.get(0)) {
+                let analyze = format!("ANALYZE {}", catalogue::qualified(schema, table));
+                if let Err(error) = self.session.run(&analyze).await {
+                    tracing::debug!("could not analyze {table}: {}", said(&error));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn change(index: &Index, action: Action, before: Option<String>) -> Change {
+    Change {
+        action,
+        schema: index.schema.to_owned(),
+        table: index.table.to_owned(),
+        name: index.name.to_owned(),
+        definition: index.definition.to_owned(),
+        before,
+    }
+}
+
+/// Before anything is begun: whether the role may.
+async fn may_build(
+    steps: &[Step],
+    inventory: &Inventory,
+    session: &Session,
+) -> Result<(), Failure> {
+    for step in steps {
+        let (schema, table) = step.table();
+        if let Some(there) = inventory.table(schema, table).filter(|table| !table.is_ours) {
+            return Err(Failure::NoRight {
+                role: session.role().await,
+                what: step.doing(),
+                owner: there.owner.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// What the guide asks for before indexes are changed.
+fn advice(catalogue: &Catalogue, options: &Options) -> Vec<String> {
+    if !options.is_dry_run {
+        return vec![];
+    }
+    let heavy = catalogue.wanted(options.level).any(|index| index.level == Level::Aggressive);
+    let mut advice = vec![
+        "take a backup first, and try the run on a copy of the data: `pg_dump`, `pg_restore`, \
+         `jebi optimize` with the copy's DATABASE_URL"
+            .to_owned(),
+    ];
+    if heavy {
+        advice.push(
+            "aggressive copies whole rows into indexes: see that the disk has room for as much again as the \
+             tables order_items and price_history"
+                .to_owned(),
+        );
+    }
+    advice
+}
+
+/// Takes back what a run changed: drops what it built, and builds again what it replaced. Answers what was done.
+///
+/// # Errors
+/// [`Failure`], where there is no such run, where it was taken back already, and where a step could not be done; then the run
+/// can be taken back once more.
+pub async fn roll_back(
+    url: &str,
+    run: Uuid,
+    options: &Options,
+    watcher: &Watcher,
+    stop: &CancellationToken,
+) -> Result<Vec<String>, Failure> {
+    let mut session = Session::open(url, options.lock_timeout).await?;
+    session.version().await?;
+    session.may_write().await?;
+    session.lock(options.turn, watcher, stop).await?;
+    let changes = record::changes_of(&session, run).await?;
+    let mut builder = Builder { session: &mut session, options, watcher, stop };
+    let mut done = Vec::new();
+    for change in &changes {
+        done.extend(builder.undo(change).await?);
+    }
+    record::taken_back(builder.session, run).await?;
+    Ok(done)
+}
+
+impl Builder<'_> {
+    async fn undo(&mut self, change: &Change) -> Result<Option<String>, Failure> {
+        let Change { action, schema, table, name, definition, before } = change;
+        match action {
+            Action::Set => {
+                let (table, parameter) =
+                    (catalogue::qualified(schema, table), catalogue::quoted(name));
+                let sql = match before {
+                    Some(before) => format!("ALTER TABLE {table} SET ({parameter} = {before})"),
+                    None => format!("ALTER TABLE {table} RESET ({parameter})"),
+                };
+                self.shortly(&format!("reset {name}"), "it is as the run set it", &sql).await?;
+                Ok(Some(sql))
+            }
+            Action::Build | Action::Replace => {
+                let there = self.session.definition(schema, name).await;
+                let Some((now, is_partitioned)) = there else { return Ok(None) };
+                if now != *definition {
+                    return Err(Failure::NameTaken {
+                        name: name.clone(),
+                        what: format!("another index by now ({now})"),
+                    });
+                }
+                match before {
+                    Some(before) => {
+                        self.replace(name, schema, table, before).await?;
+                        Ok(Some(format!("built {name} again as it was: {before}")))
+                    }
+                    None if *action == Action::Build => {
+                        if is_partitioned {
+                            self.drop_partitioned(schema, name).await?;
+                        } else {
+                            self.drop_index(schema, name).await?;
+                        }
+                        Ok(Some(format!("dropped {name}")))
+                    }
+                    // A killed run had replaced it; what was there before is known to that run alone.
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+}
+
+impl StepReport {
+    fn planned(step: &Step) -> Self {
+        Self {
+            doing: step.doing(),
+            sql: step.sql(),
+            index: step.wanted().map(IndexReport::from),
+            outcome: Outcome::Planned,
+            because: None,
+            bytes: None,
+            seconds: None,
+        }
+    }
+}
+
+/// A run as it is listed.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct PastRun {
+    /// To take it back by.
+    pub id: Uuid,
+    /// What was wanted.
+    pub level: String,
+    /// Who asked.
+    pub actor: String,
+    /// When it began.
+    pub began_at: chrono::DateTime<Utc>,
+    /// When it ended; absent where it was killed, or still runs.
+    pub ended_at: Option<chrono::DateTime<Utc>>,
+    /// When it was taken back.
+    pub taken_back_at: Option<chrono::DateTime<Utc>>,
+    /// How many changes of it are there.
+    pub changes: i64,
+}
+
+/// The last hundred runs that changed something, newest first. Statements: 1.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn runs(url: &str) -> Result<Vec<PastRun>, Failure> {
+    let session = Session::open(url, Duration::from_secs(1)).await?;
+    record::runs(&session).await
+}

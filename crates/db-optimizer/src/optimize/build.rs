@@ -1,0 +1,367 @@
+//! Building and dropping beside reads and writes, so that nothing half-built is left whatever happens in between.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+
+use super::catalogue::{Index, create, qualified, quoted};
+use super::failure::{Cause, Failure, said};
+use super::session::Session;
+use super::steps::spare_name;
+use super::{Options, Progress, Watcher};
+
+/// How often what a build has done is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+/// Statements that stop writers while they wait: for so long at most, and then again.
+const SHORT_LOCK: &str = "SET lock_timeout = '300ms'";
+
+/// What builds: the connection that works, and what it is told.
+pub(super) struct Builder<'a> {
+    pub(super) session: &'a mut Session,
+    pub(super) options: &'a Options,
+    pub(super) watcher: &'a Watcher,
+    pub(super) stop: &'a CancellationToken,
+}
+
+/// The name of what is there, in sentences.
+fn left_invalid(name: &str) -> String {
+    format!("{name} is left INVALID, which no query reads, and the next run removes it")
+}
+
+const NOTHING_LEFT: &str = "nothing is left of it";
+
+impl Builder<'_> {
+    /// Builds an index under `name`. However it ends, what is not whole is removed.
+    pub(super) async fn build(
+        &mut self,
+        name: &str,
+        schema: &str,
+        table: &str,
+        definition: &str,
+    ) -> Result<(), Failure> {
+        let doing = format!("build {name}");
+        let sql = create(name, schema, table, definition);
+        let mut attempt = 1;
+        loop {
+            self.wait_for_others(&doing, schema, table).await?;
+            let failed = match self.watched(name, &sql).await {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            };
+            let cause = self.session.cause(&failed);
+            if cause == Cause::Gone {
+                self.come_back(&doing, &left_invalid(name)).await?;
+            }
+            let left = match self.drop_index(schema, name).await {
+                Ok(()) => NOTHING_LEFT.to_owned(),
+                // What the drop says stands for both.
+                Err(failure @ Failure::WentAway { .. }) => return Err(failure),
+                Err(_) => left_invalid(name),
+            };
+            let may_go_better = matches!(cause, Cause::Gone | Cause::Locked)
+                || cause == Cause::Cancelled && !self.stop.is_cancelled();
+            if may_go_better && left == NOTHING_LEFT && attempt < self.options.attempts {
+                self.back_off(attempt).await;
+                attempt += 1;
+                continue;
+            }
+            return Err(match cause {
+                _ if self.stop.is_cancelled() => Failure::Stopped { doing, left },
+                Cause::DiskFull => Failure::DiskFull { doing, said: said(&failed), left },
+                Cause::Gone | Cause::Locked => Failure::Locked {
+                    doing,
+                    holder: format!("{} ({attempt} times)", said(&failed)),
+                    left,
+                },
+                Cause::Cancelled | Cause::Refused => {
+                    Failure::Refused { doing, said: said(&failed), left }
+                }
+            });
+        }
+    }
+
+    /// Brings the server back into sight.
+    async fn come_back(&mut self, doing: &str, left: &str) -> Result<(), Failure> {
+        let patience = self.options.patience;
+        let went = |_| Failure::WentAway {
+            doing: doing.to_owned(),
+            waited_seconds: patience.as_secs(),
+            left: left.to_owned(),
+        };
+        self.session.reconnect(patience).await.map_err(went)
+    }
+
+    /// Waits until nobody holds what a build would wait for: begun beside it, a build would only leave an INVALID index
+    /// once its patience ends.
+    async fn wait_for_others(
+        &mut self,
+        doing: &str,
+        schema: &str,
+        table: &str,
+    ) -> Result<(), Failure> {
+        let begun = Instant::now();
+        loop {
+            let holders = match self.session.rows(HOLDERS, &[&schema, &table]).await {
+                Ok(holders) => holders,
+                Err(error) if self.session.cause(&error) == Cause::Gone => {
+                    self.come_back(doing, NOTHING_LEFT).await?;
+                    continue;
+                }
+                Err(error) => {
+                    let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
+                    return Err(Failure::Refused { doing, said: said(&error), left });
+                }
+            };
+            let Some(holder) = holders.first() else { return Ok(()) };
+            let holder: String = holder.get(0);
+            let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
+            if self.stop.is_cancelled() {
+                return Err(Failure::Stopped { doing, left });
+            }
+            if begun.elapsed() >= self.options.patience {
+                return Err(Failure::Locked { doing, holder, left });
+            }
+            (self.watcher)(Progress::Waiting { holder: holder.clone() });
+            self.pause(LOOK).await;
+        }
+    }
+
+    async fn pause(&self, time: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(time) => {}
+            () = self.stop.cancelled() => {}
+        }
+    }
+
+    async fn back_off(&self, attempt: u32) {
+        self.pause(self.options.back_off * 2_u32.saturating_pow(attempt - 1)).await;
+    }
+
+    /// Runs a build, tells how far it has come, and asks PostgreSQL to stop it where that is wished.
+    async fn watched(&self, name: &str, sql: &str) -> Result<(), tokio_postgres::Error> {
+        let beside = self.session.beside().await.ok();
+        let building = self.session.run(sql);
+        tokio::pin!(building);
+        let mut is_asked = false;
+        loop {
+            tokio::select! {
+                done = &mut building => return done,
+                () = self.stop.cancelled(), if !is_asked => {
+                    is_asked = true;
+                    self.session.cancel().await;
+                }
+                () = tokio::time::sleep(LOOK) => {
+                    if let Some(beside) = &beside {
+                        self.look(beside, name).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&self, beside: &Client, name: &str) {
+        let Ok(found) = beside.query_opt(PROGRESS, &[&self.session.pid]).await else { return };
+        let Some(found) = found else { return };
+        (self.watcher)(Progress::Building {
+            index: name.to_owned(),
+            phase: found.get(0),
+            done: u64::try_from(found.get::<_, i64>(1)).unwrap_or(0),
+            total: u64::try_from(found.get::<_, i64>(2)).unwrap_or(0),
+        });
+    }
+
+    /// Drops an index where it is there. Nobody waits for it; it waits for everybody who reads or writes the table, also
+    /// after a stop was asked for: what is not whole must not stay.
+    pub(super) async fn drop_index(&mut self, schema: &str, name: &str) -> Result<(), Failure> {
+        let doing = format!("drop {name}");
+        let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(schema, name));
+        self.patiently(&doing, &format!("{name} is left"), &sql).await
+    }
+
+    /// Gives an index another name. Nobody waits for it for long.
+    pub(super) async fn rename(
+        &mut self,
+        schema: &str,
+        from: &str,
+        to: &str,
+    ) -> Result<(), Failure> {
+        let doing = format!("rename {from} to {to}");
+        let sql = format!("ALTER INDEX {} RENAME TO {}", qualified(schema, from), quoted(to));
+        self.shortly(&doing, &format!("it is still called {from}"), &sql).await
+    }
+
+    /// Puts one index in the place of another: builds it beside, drops the other, and takes its name.
+    pub(super) async fn replace(
+        &mut self,
+        name: &str,
+        schema: &str,
+        table: &str,
+        definition: &str,
+    ) -> Result<(), Failure> {
+        let spare = spare_name(name);
+        // What stands there under that name is no good: else it would have been renamed.
+        self.drop_index(schema, &spare).await?;
+        self.build(&spare, schema, table, definition).await?;
+        self.drop_index(schema, name).await?;
+        self.rename(schema, &spare, name).await
+    }
+
+    /// Gives every partition its part, each concurrently, and the whole its name.
+    pub(super) async fn complete(&mut self, index: &Index) -> Result<(), Failure> {
+        let doing = format!("build {}", index.name);
+        let left = "the partitions that have their part keep it; the next run goes on";
+        // Takes no time, for the table itself is empty; what it waits for, writers wait for.
+        let whole = format!(
+            "CREATE INDEX IF NOT EXISTS {} ON ONLY {} {}",
+            quoted(index.name),
+            qualified(index.schema, index.table),
+            index.definition
+        );
+        self.shortly(&doing, left, &whole).await?;
+        let missing = self
+            .session
+            .rows(PARTITIONS, &[&index.schema, &index.table, &index.name, &index.definition])
+            .await
+            .map_err(|error| Failure::Refused {
+                doing: doing.clone(),
+                said: said(&error),
+                left: left.to_owned(),
+            })?;
+        for row in missing {
+            let (schema, partition): (String, String) = (row.get(0), row.get(1));
+            let part = match row.get::<_, Option<String>>(2) {
+                Some(part) => part,
+                None => {
+                    let part = part_name(&partition, index.name);
+                    self.build(&part, &schema, &partition, index.definition).await?;
+                    part
+                }
+            };
+            let attach = format!(
+                "ALTER INDEX {} ATTACH PARTITION {}",
+                qualified(index.schema, index.name),
+                qualified(&schema, &part)
+            );
+            self.shortly(&doing, left, &attach).await?;
+        }
+        Ok(())
+    }
+
+    /// Drops what `complete` made. Readers and writers wait for it, a moment at a time.
+    pub(super) async fn drop_partitioned(
+        &mut self,
+        schema: &str,
+        name: &str,
+    ) -> Result<(), Failure> {
+        let sql = format!("DROP INDEX IF EXISTS {}", qualified(schema, name));
+        self.shortly(&format!("drop {name}"), &format!("{name} is left"), &sql).await
+    }
+
+    /// A statement for which others wait as long as it waits: it waits for moments only, again and again.
+    pub(super) async fn shortly(
+        &mut self,
+        doing: &str,
+        left: &str,
+        sql: &str,
+    ) -> Result<(), Failure> {
+        self.patiently(doing, left, SHORT_LOCK).await?;
+        let done = self.patiently(doing, left, sql).await;
+        let again = format!("SET lock_timeout = {}", self.options.lock_timeout.as_millis());
+        self.patiently(doing, left, &again).await?;
+        done
+    }
+
+    /// A statement that is tried until it succeeds or the patience ends.
+    async fn patiently(&mut self, doing: &str, left: &str, sql: &str) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let Err(error) = self.session.run(sql).await else { return Ok(()) };
+            let (doing, left) = (doing.to_owned(), left.to_owned());
+            match self.session.cause(&error) {
+                Cause::Gone => self.come_back(&doing, &left).await?,
+                Cause::Locked | Cause::Cancelled if begun.elapsed() < self.options.patience => {}
+                Cause::Locked | Cause::Cancelled => {
+                    return Err(Failure::Locked { doing, holder: said(&error), left });
+                }
+                Cause::DiskFull => {
+                    return Err(Failure::DiskFull { doing, said: said(&error), left });
+                }
+                Cause::Refused => {
+                    return Err(Failure::Refused { doing, said: said(&error), left });
+                }
+            }
+            tokio::time::sleep(self.options.back_off * attempt.min(5)).await;
+            attempt += 1;
+        }
+    }
+}
+
+/// The name of a partition's part, within the 63 bytes of a name.
+fn part_name(partition: &str, index: &str) -> String {
+    let cut = |text: &str, most: usize| {
+        let mut end = text.len().min(most);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        text[..end].to_owned()
+    };
+    format!("{}_{}", cut(partition, 31), cut(index, 31))
+}
+
+/// Those for whom a build would wait: who has written to the table, or has an old snapshot, for two seconds and more.
+const HOLDERS: &str = "
+    WITH wanted AS (
+        SELECT t.oid FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
+        WHERE n.nspname = $1 AND t.relname = $2
+    ), locked AS (
+        SELECT l.pid, l.virtualtransaction FROM pg_locks AS l JOIN wanted ON l.relation = wanted.oid
+        WHERE l.granted AND l.locktype = 'relation'
+          AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock',
+                         'ExclusiveLock', 'AccessExclusiveLock')
+    )
+    SELECT format('%s (process %s) has been %s for %s s', coalesce(nullif(a.application_name, ''), 'somebody'),
+                  a.pid, coalesce(a.state, a.backend_type),
+                  extract(epoch FROM clock_timestamp() - a.xact_start)::bigint)
+    FROM pg_stat_activity AS a
+    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+      AND a.xact_start < clock_timestamp() - interval '2 seconds'
+      -- Not this: PostgreSQL takes it away from who needs the table.
+      AND a.backend_type <> 'autovacuum worker'
+      AND (a.backend_xmin IS NOT NULL OR a.pid IN (SELECT pid FROM locked))
+    UNION ALL
+    SELECT format('the prepared transaction %L has been open since %s', p.gid, p.prepared)
+    FROM pg_prepared_xacts AS p WHERE p.database = current_database()
+      AND '-1/' || p.transaction::text IN (SELECT virtualtransaction FROM locked)
+    LIMIT 1";
+
+const PROGRESS: &str = "
+    SELECT phase, greatest(blocks_done, tuples_done), greatest(blocks_total, tuples_total)
+    FROM pg_stat_progress_create_index WHERE pid = $1";
+
+/// The partitions that lack their part of an index, and what each has that would do.
+const PARTITIONS: &str = "
+    WITH whole AS (
+        SELECT i.oid, x.indrelid FROM pg_class AS i
+        JOIN pg_namespace AS n ON n.oid = i.relnamespace
+        JOIN pg_index AS x ON x.indexrelid = i.oid
+        JOIN pg_class AS t ON t.oid = x.indrelid
+        WHERE n.nspname = $1 AND t.relname = $2 AND i.relname = $3
+    )
+    SELECT n.nspname::text, p.relname::text, (
+        SELECT i.relname::text FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+        WHERE x.indrelid = p.oid AND x.indisvalid AND NOT i.relispartition
+          AND substr(pg_get_indexdef(i.oid),
+                     length(format('CREATE INDEX %I ON %I.%I ', i.relname, n.nspname, p.relname)) + 1) = $4
+        LIMIT 1
+    )
+    FROM whole JOIN pg_inherits AS h ON h.inhparent = whole.indrelid
+    JOIN pg_class AS p ON p.oid = h.inhrelid
+    JOIN pg_namespace AS n ON n.oid = p.relnamespace
+    WHERE NOT EXISTS (
+        SELECT FROM pg_inherits AS part JOIN pg_index AS x ON x.indexrelid = part.inhrelid
+        WHERE part.inhparent = whole.oid AND x.indrelid = p.oid)
+    ORDER BY 1, 2";

@@ -1,0 +1,183 @@
+//! Whether an index helps, found out by running what it serves and everything else.
+
+use tokio_postgres::Client;
+
+use super::capture::{self, Captured, captured};
+use super::catalogue::{Catalogue, Index};
+use super::failure::{Failure, said};
+use super::measure::{Measured, measure};
+use super::report::{QueryReport, Unmeasured};
+use super::session::Session;
+use super::workload::{self, Query};
+use super::{Progress, Watcher};
+
+/// A statement may read so many times what it read before.
+const HARM: f64 = 1.2;
+/// So many pages more are no harm whatever they were before: an index that has grown by a level, a row that was changed
+/// meanwhile.
+const SLACK: u64 = 4;
+/// How often a suspicion is looked at again, for writers change what is read.
+const AGAIN: u32 = 3;
+
+/// The statements of a run, each with what it reads by now.
+pub(super) struct Verifier {
+    /// Statements that are run again run here: what they set or lock is nobody's.
+    client: Client,
+    queries: Vec<Query>,
+    captured: Captured,
+    before: Vec<Measured>,
+    now: Vec<Measured>,
+}
+
+impl Verifier {
+    /// Takes the statements and measures them.
+    pub(super) async fn begin(
+        session: &Session,
+        catalogue: &Catalogue,
+        watcher: &Watcher,
+    ) -> Result<Self, Failure> {
+        let refused = |error: tokio_postgres::Error| Failure::Refused {
+            doing: "take values for the workload".to_owned(),
+            said: said(&error),
+            left: "no index was changed".to_owned(),
+        };
+        let client = session.beside().await.map_err(refused)?;
+        let mut queries = workload::of_jebi(session).await.map_err(refused)?;
+        let mut captured = captured(session, &client, &queries).await;
+        capture::named(session, &client, &catalogue.queries, &mut captured).await.map_err(refused)?;
+        queries.append(&mut captured.queries);
+        let mut before = Vec::with_capacity(queries.len());
+        for (at, query) in queries.iter().enumerate() {
+            if at % 10 == 0 {
+                watcher(Progress::Measuring { done: at, total: queries.len() });
+            }
+            before.push(measure(&client, query).await);
+        }
+        Ok(Self { client, captured, now: before.clone(), queries, before })
+    }
+
+    /// Why an index has to go again, where it has: a query that it serves does not use it, or some query reads more than
+    /// before. Else what it changes is what later indexes are compared with.
+    pub(super) async fn judge(&mut self, index: &Index, watcher: &Watcher) -> Option<String> {
+        let mut after = Vec::with_capacity(self.queries.len());
+        for (at, query) in self.queries.iter().enumerate() {
+            if at % 10 == 0 {
+                watcher(Progress::Measuring { done: at, total: self.queries.len() });
+            }
+            let mut measured = measure(&self.client, query).await;
+            for _ in 0..AGAIN {
+                if harm(&self.now[at], &measured).is_none() {
+                    break;
+                }
+                let again = measure(&self.client, query).await;
+                if again.buffers().unwrap_or(u64::MAX) < measured.buffers().unwrap_or(u64::MAX) {
+                    measured = again;
+                }
+            }
+            after.push(measured);
+        }
+        let verdict = unused(index, &self.queries, &after).or_else(|| {
+            let all = self.queries.iter().zip(self.now.iter().zip(&after));
+            all.filter_map(|(query, (now, after))| {
+                harm(now, after).map(|harm| format!("{} reads {harm}", query.name))
+            })
+            .next()
+        });
+        if verdict.is_none() {
+            self.now = after;
+        }
+        verdict
+    }
+
+    /// Measures once more what an index changed that is kept in any case.
+    pub(super) async fn look_again(&mut self) {
+        for (query, now) in self.queries.iter().zip(&mut self.now) {
+            *now = measure(&self.client, query).await;
+        }
+    }
+
+    pub(super) fn reports(&self) -> Vec<QueryReport> {
+        let all = self.queries.iter().zip(self.before.iter().zip(&self.now)).enumerate();
+        all.map(|(at, (query, (before, now)))| QueryReport {
+            name: query.name.clone(),
+            endpoint: query.endpoint.clone(),
+            text: query.without_values().to_owned(),
+            calls: self.captured.calls.get(&at).copied(),
+            before_buffers: before.buffers(),
+            after_buffers: now.buffers(),
+            before_plan: before.plan().map(crate::Plan::outline),
+            after_plan: now.plan().map(crate::Plan::outline),
+            because: why_missing(before).or_else(|| why_missing(now)),
+        })
+        .collect()
+    }
+
+    pub(super) fn unmeasured(&self) -> Vec<Unmeasured> {
+        let one = |(text, because): &(String, String)| Unmeasured {
+            text: text.clone(),
+            because: because.clone(),
+        };
+        self.captured.unmeasured.iter().map(one).collect()
+    }
+
+    pub(super) fn capture(&self) -> Option<String> {
+        self.captured.because.clone()
+    }
+
+    /// Whether something can be said about an index at all.
+    pub(super) fn knows(&self, index: &Index) -> bool {
+        self.queries.iter().any(|query| index.serves.contains(&query.name.as_str()))
+    }
+}
+
+fn why_missing(measured: &Measured) -> Option<String> {
+    match measured {
+        Measured::Read(_) => None,
+        Measured::TimedOut => Some("it took longer than the 5 s that a replay may take".to_owned()),
+        Measured::Failed(because) => Some(because.clone()),
+    }
+}
+
+/// Of the queries that an index serves, one that does not use it with any of its values.
+fn unused(index: &Index, queries: &[Query], after: &[Measured]) -> Option<String> {
+    let used = |name: &str| {
+        let of_name = queries.iter().zip(after).filter(|(query, _)| query.name == name);
+        of_name.filter_map(|(_, measured)| measured.plan()).any(|plan| plan.uses(index.name))
+    };
+    let measured =
+        |name: &&&str| queries.iter().any(|query| query.name == **name);
+    let mut known = index.serves.iter().filter(measured).peekable();
+    known.peek()?;
+    let served: Vec<&str> = known.copied().collect();
+    (!served.iter().any(|name| used(name)))
+        .then(|| format!("no query that it serves uses it ({})", served.join(", ")))
+}
+
+/// What a statement reads, where that is too much more than before.
+fn harm(before: &Measured, after: &Measured) -> Option<String> {
+    let Some(before) = before.buffers() else { return None };
+    let Some(after) = after.buffers() else {
+        return matches!(after, Measured::TimedOut)
+            .then(|| format!("longer than 5 s, {before} buffers before"));
+    };
+    is_harm(before, after).then(|| format!("{after} buffers, {before} before"))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio of counts that are far below 2^53")]
+fn is_harm(before: u64, after: u64) -> bool {
+    after as f64 > before as f64 * HARM && after > before + SLACK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_harm;
+
+    #[test]
+    fn harm_is_a_fifth_more_and_some_pages() {
+        assert!(!is_harm(4, 8), "a level more of the tree");
+        assert!(is_harm(4, 9));
+        assert!(!is_harm(100, 120));
+        assert!(is_harm(100, 121));
+        assert!(!is_harm(100, 3));
+    }
+}
