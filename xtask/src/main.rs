@@ -22,6 +22,7 @@ mod http;
 mod import;
 mod jebi;
 mod kept;
+mod optimize;
 mod place;
 mod ports;
 mod postgres;
@@ -73,6 +74,8 @@ enum Chore {
     Import(import::Options),
     /// Make products and orders that look like real ones in dev's database
     Seed(seed::Options),
+    /// Bring the indexes of dev's database to what the queries want (`jebi optimize`)
+    Optimize(optimize::Options),
     /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
     ApiFuzz(api_fuzz::Options),
     /// Try for a long time what the tests try for a moment
@@ -109,6 +112,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         }
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),
+        Chore::Optimize(options) => return optimize::run(&options),
         Chore::Seed(options) => return seed::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
         Chore::Soak { subject } => return soak::run(&subject),

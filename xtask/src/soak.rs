@@ -10,8 +10,20 @@ use crate::command;
 pub(crate) enum Subject {
     /// What the cache promises within one process, in many orders of what can happen there
     Cache(Cache),
+    /// `optimize` from random states with kills at any moment, and eight runs at once on a table that is written to
+    Optimize(Optimize),
     /// What two processes that share a Redis answer while they write, and one of them is cut off from it
     Processes(Processes),
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Optimize {
+    /// Starting states
+    #[arg(long, default_value_t = 200)]
+    states: u64,
+    /// Orders, with two lines each, that eight runs at once build indexes on
+    #[arg(long, default_value_t = 1_000_000)]
+    orders: u64,
 }
 
 #[derive(clap::Args)]
@@ -39,6 +51,7 @@ pub(crate) struct Cache {
 pub(crate) fn run(subject: &Subject) -> Result<ExitCode> {
     match subject {
         Subject::Cache(options) => cache(options),
+        Subject::Optimize(options) => optimize(options),
         Subject::Processes(options) => processes(options),
     }
 }
@@ -50,6 +63,16 @@ fn cache(options: &Cache) -> Result<ExitCode> {
     tests.args(["--profile", "release-fast"]).args(&options.scenario);
     tests.env("JEBI_INTERLEAVINGS", options.interleavings.to_string());
     tests.env("JEBI_SEED", seed.to_string());
+    Ok(command::exit_code(command::status(&mut tests)?))
+}
+
+fn optimize(options: &Optimize) -> Result<ExitCode> {
+    let mut tests = Command::new(std::env::current_exe()?);
+    tests.args(["test", "-p", "jebi-db-optimizer", "--test", "it"]);
+    // One after the other: times are looked at.
+    tests.args(["--", "--nocapture", "--test-threads", "1", "from_any_state", "of_eight_runs"]);
+    tests.env("JEBI_TEST_OPERATIONS", options.states.to_string());
+    tests.env("JEBI_TEST_ORDERS", options.orders.to_string());
     Ok(command::exit_code(command::status(&mut tests)?))
 }
 

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use jebi_db_optimizer::Admin;
 
 use crate::settings::{self, Settings, environment};
-use crate::{import, seed, serve};
+use crate::{import, optimize, seed, serve};
 
 /// Jebi (제비): orders of Korean marketplaces, for their sellers.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     /// Sellers and their API keys.
     #[command(subcommand)]
     Seller(seller::Command),
+    /// Bring the indexes of the database to what the queries want, and prove by running them that they help.
+    Optimize(optimize::Options),
     /// Make products and orders that look like real ones, the same for the same seed.
     Seed(seed::Options),
     /// Import orders from a CSV file in the format of `data/README.md`, plain or `.zst`.
@@ -56,6 +58,9 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
         Command::Migrate => migrate().await,
         Command::Seller(command) => command.run().await,
+        Command::Optimize(options) => {
+            optimize::run(&settings::database_url(lookup)?, options).await
+        }
         Command::Seed(options) => {
             let url = settings::database_url(lookup)?;
             seed::run(&url, &settings::master_key(lookup)?, options).await

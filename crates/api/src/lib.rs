@@ -9,6 +9,7 @@ mod health;
 mod import;
 mod limits;
 mod openapi;
+mod optimize;
 mod orders;
 mod params;
 mod performance;

@@ -33,7 +33,8 @@ use uuid::Uuid;
 pub use catalogue::{Because, Catalogue, Index, Kind, LeftOut, Level, NamedQuery, Owner, Writes};
 pub use failure::Failure;
 pub use report::{
-    IndexReport, LeftOutReport, Outcome, QueryReport, Report, SettingReport, StepReport, Unmeasured,
+    Endpoint, IndexReport, LeftOutReport, Outcome, QueryReport, Report, SetBy, SettingReport,
+    StepReport, Unmeasured,
 };
 
 use build::Builder;
@@ -174,8 +175,8 @@ impl Builder<'_> {
             return Ok(());
         }
         let mut run = None;
-        let settings = self.settings(catalogue, level, &mut None).await?;
-        if !steps.is_empty() || !settings.is_empty() {
+        report.settings = self.settings(catalogue, level, &mut None).await?;
+        if !steps.is_empty() || report.settings.iter().any(|setting| setting.by == SetBy::Run) {
             may_build(&steps, &inventory, self.session).await?;
             let id = Uuid::from_bytes(crate::random());
             let actor = &self.options.actor;
@@ -211,13 +212,14 @@ impl Builder<'_> {
                 }
             }
         }
-        if let Some(verifier) = verifier {
+        if let Some(mut verifier) = verifier {
+            verifier.catch_up().await;
             report.queries = verifier.reports();
             report.unmeasured = verifier.unmeasured();
             report.capture = verifier.capture();
         }
-        if let Some(run) = run.filter(|run| run.has_changed()) {
-            report.run = Some(run.id);
+        if let Some(run) = run {
+            report.run = run.has_changed().then_some(run.id);
             let kept = serde_json::to_value(&*report).unwrap_or_default();
             run.end(self.session, &kept).await?;
         }
@@ -232,6 +234,10 @@ impl Builder<'_> {
         verifier: &mut Option<Verifier>,
         inventory: &Inventory,
     ) -> Result<Option<String>, Failure> {
+        let is_to_be_judged = step.wanted().is_some_and(|index| index.owner == Owner::Catalogue);
+        if let (Some(verifier), true) = (verifier.as_mut(), is_to_be_judged) {
+            verifier.catch_up().await;
+        }
         match step {
             Step::DropInvalid(there) => {
                 self.drop_index(&there.schema, &there.name).await?;
@@ -312,7 +318,7 @@ impl Builder<'_> {
             return Ok(None);
         };
         if index.owner == Owner::Migrations {
-            verifier.look_again().await;
+            verifier.has_changed();
             run.settle(self.session, change, true).await?;
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! Building and dropping beside reads and writes, so that nothing half-built is left whatever happens in between.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,6 +15,8 @@ use super::{Options, Progress, Watcher};
 
 /// How often what a build has done is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+/// How often those are looked for who have to end first.
+const SOON: Duration = Duration::from_millis(50);
 /// Statements that stop writers while they wait: for so long at most, and then again.
 const SHORT_LOCK: &str = "SET lock_timeout = '300ms'";
 
@@ -46,6 +49,9 @@ impl Builder<'_> {
         let mut attempt = 1;
         loop {
             self.wait_for_others(&doing, schema, table).await?;
+            if self.stop.is_cancelled() {
+                return Err(Failure::Stopped { doing, left: NOTHING_LEFT.to_owned() });
+            }
             let failed = match self.watched(name, &sql).await {
                 Ok(()) => return Ok(()),
                 Err(error) => error,
@@ -85,16 +91,18 @@ impl Builder<'_> {
     /// Brings the server back into sight.
     async fn come_back(&mut self, doing: &str, left: &str) -> Result<(), Failure> {
         let patience = self.options.patience;
-        let went = |_| Failure::WentAway {
+        if self.session.reconnect(patience).await {
+            return Ok(());
+        }
+        Err(Failure::WentAway {
             doing: doing.to_owned(),
             waited_seconds: patience.as_secs(),
             left: left.to_owned(),
-        };
-        self.session.reconnect(patience).await.map_err(went)
+        })
     }
 
-    /// Waits until nobody holds what a build would wait for: begun beside it, a build would only leave an INVALID index
-    /// once its patience ends.
+    /// Waits until all are done who hold at this moment what a build would wait for: begun beside somebody who does not end, a
+    /// build would leave an INVALID index, and dropping that would wait for them, too.
     async fn wait_for_others(
         &mut self,
         doing: &str,
@@ -102,9 +110,11 @@ impl Builder<'_> {
         table: &str,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
+        // Who comes later is not waited for: else a busy table would never be built on.
+        let mut first: Option<HashSet<String>> = None;
         loop {
             let holders = match self.session.rows(HOLDERS, &[&schema, &table]).await {
-                Ok(holders) => holders,
+                Ok(holders) => holders.iter().map(|row| (row.get(0), row.get(1))).collect(),
                 Err(error) if self.session.cause(&error) == Cause::Gone => {
                     self.come_back(doing, NOTHING_LEFT).await?;
                     continue;
@@ -114,17 +124,21 @@ impl Builder<'_> {
                     return Err(Failure::Refused { doing, said: said(&error), left });
                 }
             };
-            let Some(holder) = holders.first() else { return Ok(()) };
-            let holder: String = holder.get(0);
-            let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
+            let holders: Vec<(String, String)> = holders;
+            let first =
+                first.get_or_insert_with(|| holders.iter().map(|(who, _)| who.clone()).collect());
+            let Some((_, holder)) = holders.into_iter().find(|(who, _)| first.contains(who)) else {
+                return Ok(());
+            };
             if self.stop.is_cancelled() {
-                return Err(Failure::Stopped { doing, left });
+                return Ok(());
             }
             if begun.elapsed() >= self.options.patience {
+                let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
                 return Err(Failure::Locked { doing, holder, left });
             }
             (self.watcher)(Progress::Waiting { holder: holder.clone() });
-            self.pause(LOOK).await;
+            self.pause(SOON).await;
         }
     }
 
@@ -311,7 +325,8 @@ fn part_name(partition: &str, index: &str) -> String {
     format!("{}_{}", cut(partition, 31), cut(index, 31))
 }
 
-/// Those for whom a build would wait: who has written to the table, or has an old snapshot, for two seconds and more.
+/// Those for whom a build would wait: who has written to the table, or has a snapshot; each transaction with its name in a
+/// sentence.
 const HOLDERS: &str = "
     WITH wanted AS (
         SELECT t.oid FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
@@ -323,20 +338,19 @@ const HOLDERS: &str = "
           AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock',
                          'ExclusiveLock', 'AccessExclusiveLock')
     )
-    SELECT format('%s (process %s) has been %s for %s s', coalesce(nullif(a.application_name, ''), 'somebody'),
+    SELECT a.pid || ' ' || a.xact_start, format('%s (process %s) has been %s for %s s', coalesce(nullif(a.application_name, ''), 'somebody'),
                   a.pid, coalesce(a.state, a.backend_type),
                   extract(epoch FROM clock_timestamp() - a.xact_start)::bigint)
     FROM pg_stat_activity AS a
     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-      AND a.xact_start < clock_timestamp() - interval '2 seconds'
+      AND a.xact_start IS NOT NULL
       -- Not this: PostgreSQL takes it away from who needs the table.
       AND a.backend_type <> 'autovacuum worker'
       AND (a.backend_xmin IS NOT NULL OR a.pid IN (SELECT pid FROM locked))
     UNION ALL
-    SELECT format('the prepared transaction %L has been open since %s', p.gid, p.prepared)
+    SELECT p.gid, format('the prepared transaction %L has been open since %s', p.gid, p.prepared)
     FROM pg_prepared_xacts AS p WHERE p.database = current_database()
-      AND '-1/' || p.transaction::text IN (SELECT virtualtransaction FROM locked)
-    LIMIT 1";
+      AND '-1/' || p.transaction::text IN (SELECT virtualtransaction FROM locked)";
 
 const PROGRESS: &str = "
     SELECT phase, greatest(blocks_done, tuples_done), greatest(blocks_total, tuples_total)

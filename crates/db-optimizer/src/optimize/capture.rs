@@ -10,7 +10,7 @@ use tokio_postgres::types::{Kind, Type};
 use super::catalogue::{NamedQuery, qualified};
 use super::failure::said;
 use super::measure::ask;
-use super::session::Session;
+use super::session::{OURS, Session};
 use super::text::{Token, tokens};
 use super::workload::Query;
 
@@ -40,17 +40,14 @@ pub(super) async fn named(
     let tables = Tables::read(session).await?;
     for NamedQuery { name, text } in queries {
         match tables.with_values(session, client, text).await {
-            Ok(Some(filled)) => found.queries.push(Query {
+            Ok(filled) => found.queries.extend(filled.into_iter().map(|filled| Query {
                 name: (*name).to_owned(),
                 endpoint: "the catalogue".to_owned(),
                 text: filled,
                 shape: Some((*text).to_owned()),
                 values: vec![],
                 settings: "",
-            }),
-            Ok(None) => {
-                found.unmeasured.push((one_line(text), "it names no table".to_owned()));
-            }
+            })),
             Err(because) => found.unmeasured.push((one_line(text), because)),
         }
     }
@@ -86,15 +83,14 @@ pub(super) async fn captured(session: &Session, client: &Client, ours: &[Query])
             continue;
         }
         match tables.with_values(session, client, &text).await {
-            Ok(Some(filled)) => found.queries.push(Query {
+            Ok(filled) => found.queries.extend(filled.into_iter().map(|filled| Query {
                 name: format!("captured.{queryid}"),
                 endpoint: format!("pg_stat_statements, {calls} calls"),
                 text: filled,
-                shape: Some(text),
+                shape: Some(text.clone()),
                 values: vec![],
                 settings: "",
-            }),
-            Ok(None) => {}
+            })),
             Err(because) => found.unmeasured.push((one_line(&text), because)),
         }
     }
@@ -113,11 +109,11 @@ async fn seen(session: &Session) -> Result<Vec<Seen>, String> {
     let sql = format!(
         "SELECT queryid, query, calls FROM {}
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-           AND queryid IS NOT NULL AND toplevel AND query ~* '^\\s*(/\\*.*?\\*/\\s*)*(SELECT|WITH)\\M'
+           AND queryid IS NOT NULL AND toplevel AND NOT starts_with(query, $2) AND query ~* '^\\s*(/\\*.*?\\*/\\s*)*(SELECT|WITH)\\M'
          ORDER BY shared_blks_hit + shared_blks_read DESC, calls DESC LIMIT $1",
         qualified(&schema, "pg_stat_statements")
     );
-    let rows = session.rows(&sql, &[&MOST]).await.map_err(|error| said(&error))?;
+    let rows = session.rows(&sql, &[&MOST, &OURS]).await.map_err(|error| said(&error))?;
     let seen =
         rows.iter().map(|row| Seen { queryid: row.get(0), text: row.get(1), calls: row.get(2) });
     Ok(seen.collect())
@@ -151,54 +147,57 @@ impl Tables {
         Ok(Self { columns })
     }
 
-    /// The statement with values of one row of each table that it names, in place of its placeholders. None where it names
-    /// no table: it says nothing about indexes.
+    /// The statement with values of rows of the tables that it names, in place of its placeholders: of two rows from anywhere,
+    /// and of one with the rarest values that the planner knows, for which an index that promises much may read most. None
+    /// where it names no table: it says nothing about indexes.
     async fn with_values(
         &self,
         session: &Session,
         client: &Client,
         text: &str,
-    ) -> Result<Option<String>, String> {
+    ) -> Result<BTreeSet<String>, String> {
         let parts = tokens(text);
         let words: BTreeSet<&str> = parts.iter().filter_map(Token::name).collect();
-        let named: Vec<_> = self
-            .columns
-            .keys()
-            .filter(|(_, table)| words.contains(table.as_str()))
-            .collect();
+        let named: Vec<_> =
+            self.columns.keys().filter(|(_, table)| words.contains(table.as_str())).collect();
         if named.is_empty() {
-            return Ok(None);
+            return Ok(BTreeSet::new());
         }
         refuse_effects(&parts)?;
         let text = typed_literals(&parts);
         let parts = tokens(&text);
         let prepared = client.prepare(&text).await.map_err(|error| said(&error))?;
-        let mut rows = Vec::new();
+        let mut samples: [Vec<Columns>; 3] = Default::default();
         for (schema, table) in named {
-            let row = row_of(session, schema, table).await.map_err(|error| said(&error))?;
-            rows.extend(row);
+            let rows = rows_of(session, schema, table).await.map_err(|error| said(&error))?;
+            samples.iter_mut().zip(rows).for_each(|(sample, row)| sample.push(row));
         }
-        let mut filled = String::with_capacity(text.len() + 64);
-        for (at, part) in parts.iter().enumerate() {
-            match part {
-                Token::Value(number) => {
-                    let kind = prepared.params().get(number - 1).ok_or("it has too few types")?;
-                    filled.push_str(&literal(sampled(&parts, at, &rows), kind, &parts, at));
+        let mut texts = BTreeSet::new();
+        for rows in &samples {
+            let mut filled = String::with_capacity(text.len() + 64);
+            for (at, part) in parts.iter().enumerate() {
+                match part {
+                    Token::Value(number) => {
+                        let kind =
+                            prepared.params().get(number - 1).ok_or("it has too few types")?;
+                        filled.push_str(&literal(sampled(&parts, at, rows), kind, &parts, at));
+                    }
+                    other => filled.push_str(other.text()),
                 }
-                other => filled.push_str(other.text()),
             }
+            texts.insert(filled);
         }
-        Ok(Some(filled))
+        Ok(texts)
     }
 }
 
 /// Functions of the server that do something, and locks.
 fn refuse_effects(parts: &[Token<'_>]) -> Result<(), String> {
-    let words: Vec<&str> =
-        parts.iter().filter(|part| !part.is_blank()).map(Token::text).collect();
+    let words: Vec<&str> = parts.iter().filter(|part| !part.is_blank()).map(Token::text).collect();
     for pair in words.windows(2) {
         let (word, next) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
-        if next == "(" && (word.starts_with("pg_") || word.starts_with("dblink") || word.starts_with("lo_"))
+        if next == "("
+            && (word.starts_with("pg_") || word.starts_with("dblink") || word.starts_with("lo_"))
         {
             return Err(format!("it calls {word}, which may do more than read"));
         }
@@ -225,6 +224,7 @@ fn typed_literals(parts: &[Token<'_>]) -> String {
                 text.push_str(&format!("${number}::{kind}"));
                 held = None;
             }
+            (Token::Value(number), None) => text.push_str(&format!("${number}")),
             (part, _) => {
                 if !part.is_blank() {
                     let word = part.text();
@@ -237,30 +237,41 @@ fn typed_literals(parts: &[Token<'_>]) -> String {
     text
 }
 
-/// One row, taken from anywhere among the first thousand, by the names of its columns.
-async fn row_of(
+/// A row by the names of its columns.
+type Columns = serde_json::Map<String, Value>;
+
+/// Two rows, taken from anywhere among the first thousand, and the first of them with the rarest of the frequent values.
+async fn rows_of(
     session: &Session,
     schema: &str,
     table: &str,
-) -> Result<Option<serde_json::Map<String, Value>>, tokio_postgres::Error> {
+) -> Result<[Columns; 3], tokio_postgres::Error> {
     let name = qualified(schema, table);
-    let sql = format!(
-        "SELECT to_jsonb(t) FROM {name} AS t
-         OFFSET floor(random() * (SELECT count(*) FROM (SELECT FROM {name} LIMIT 1000) AS few)) LIMIT 1"
+    let anywhere = format!(
+        "(SELECT to_jsonb(t) FROM {name} AS t
+          OFFSET floor(random() * (SELECT count(*) FROM (SELECT FROM {name} LIMIT 1000) AS few)) LIMIT 1)"
     );
-    let rows = session.rows(&sql, &[]).await?;
-    Ok(rows.first().and_then(|row| match row.get(0) {
-        Value::Object(columns) => Some(columns),
-        _ => None,
-    }))
+    let rows = session.rows(&format!("{anywhere} UNION ALL {anywhere}"), &[]).await?;
+    let mut rows = rows.iter().map(|row| match row.get(0) {
+        Value::Object(columns) => columns,
+        _ => Columns::new(),
+    });
+    let first = rows.next().unwrap_or_default();
+    let second = rows.next().unwrap_or_else(|| first.clone());
+    let rare = "SELECT attname::text, v.values[array_length(v.values, 1)]
+                FROM pg_stats CROSS JOIN LATERAL (
+                    SELECT most_common_vals::text::text[] AS values) AS v
+                WHERE schemaname = $1 AND tablename = $2 AND most_common_vals IS NOT NULL";
+    let mut rarest = first.clone();
+    for row in session.rows(rare, &[&schema, &table]).await? {
+        rarest
+            .insert(row.get(0), row.get::<_, Option<String>>(1).map_or(Value::Null, Value::String));
+    }
+    Ok([first, second, rarest])
 }
 
 /// The value of the column that a placeholder is compared with.
-fn sampled<'a>(
-    parts: &[Token<'_>],
-    at: usize,
-    rows: &'a [serde_json::Map<String, Value>],
-) -> Option<&'a Value> {
+fn sampled<'a>(parts: &[Token<'_>], at: usize, rows: &'a [Columns]) -> Option<&'a Value> {
     let before: Vec<&Token<'_>> =
         parts[..at].iter().filter(|part| !part.is_blank()).rev().take(24).collect();
     let column = compared(&before)?;
@@ -293,7 +304,9 @@ fn compared<'a>(before: &[&Token<'a>]) -> Option<&'a str> {
     }
     let operator = text(at)?;
     let is_comparison = operator.bytes().all(|byte| b"<>=!~@&|".contains(&byte))
-        || ["in", "like", "ilike", "between"].iter().any(|word| operator.eq_ignore_ascii_case(word));
+        || ["in", "like", "ilike", "between"]
+            .iter()
+            .any(|word| operator.eq_ignore_ascii_case(word));
     if !is_comparison {
         return None;
     }

@@ -4,7 +4,7 @@ use jebi_domain::words;
 
 words! {
     /// How much may be spent on writing for the sake of reading.
-    pub enum Level ("optimization_level") {
+    pub enum Level ("level") {
         /// What every list needs, and what foreign keys need.
         Conservative = "conservative",
         /// Also what makes combined filters and histories cheap.
@@ -307,10 +307,7 @@ const WANTED: &[Index] = &[
             entries: "one for each pair of characters in a product's name, code and brand",
             updated_columns: &[],
         },
-        ..of_products(
-            "products_by_token",
-            "USING gin (search_tokens) WITH (fastupdate=off)",
-        )
+        ..of_products("products_by_token", "USING gin (search_tokens) WITH (fastupdate=off)")
     },
     of_foreign_key(
         "product_variants_by_product",
@@ -339,12 +336,7 @@ const WANTED: &[Index] = &[
             "USING btree (product_id, seller_id, changed_at, id) INCLUDE (price, currency)",
         )
     },
-    of_foreign_key(
-        "api_keys_by_seller",
-        "api_keys",
-        "USING btree (seller_id)",
-        &["sellers.keys"],
-    ),
+    of_foreign_key("api_keys_by_seller", "api_keys", "USING btree (seller_id)", &["sellers.keys"]),
     of_foreign_key(
         "platform_accounts_by_seller",
         "platform_accounts",

@@ -4,10 +4,14 @@ use tokio_postgres::error::SqlState;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The server does not answer.
-    #[error("PostgreSQL cannot be reached: {0}; see that DATABASE_URL is right and the server runs")]
+    #[error(
+        "PostgreSQL cannot be reached: {0}; see that DATABASE_URL is right and the server runs"
+    )]
     Unreachable(String),
     /// The server went away in the middle and did not come back.
-    #[error("PostgreSQL went away while {doing}, and did not come back within {waited_seconds} s: {left}; run it again")]
+    #[error(
+        "PostgreSQL went away while {doing}, and did not come back within {waited_seconds} s: {left}; run it again"
+    )]
     WentAway {
         /// What was being done.
         doing: String,
@@ -17,13 +21,17 @@ pub enum Failure {
         left: String,
     },
     /// The server or the role writes nothing.
-    #[error("PostgreSQL is read-only ({0}), and nothing was changed; give the address of the primary")]
+    #[error(
+        "PostgreSQL is read-only ({0}), and nothing was changed; give the address of the primary"
+    )]
     ReadOnly(&'static str),
     /// The server is too old.
     #[error("PostgreSQL {0} is too old, and nothing was changed; it takes 15 or newer")]
     TooOld(String),
     /// The role may not build what is missing.
-    #[error("{role} may not {what}, and nothing was changed; connect as {owner}, or as a member of that role")]
+    #[error(
+        "{role} may not {what}, and nothing was changed; connect as {owner}, or as a member of that role"
+    )]
     NoRight {
         /// Who is connected.
         role: String,
@@ -36,7 +44,9 @@ pub enum Failure {
     #[error("there is no table {0}, and nothing was changed; run `jebi migrate` first")]
     NoTable(String),
     /// The name of an index belongs to something else.
-    #[error("{name} is the name of {what} already, and was left as it is; rename or drop that first")]
+    #[error(
+        "{name} is the name of {what} already, and was left as it is; rename or drop that first"
+    )]
     NameTaken {
         /// The wanted index.
         name: String,
@@ -54,10 +64,14 @@ pub enum Failure {
         left: String,
     },
     /// Another run was working all the time.
-    #[error("another run has been working for {0} s, and nothing was changed by this one; wait for it")]
+    #[error(
+        "another run has been working for {0} s, and nothing was changed by this one; wait for it"
+    )]
     Busy(u64),
     /// The disk is full.
-    #[error("could not {doing}: the server's disk is full ({said}); {left}; make room and run it again")]
+    #[error(
+        "could not {doing}: the server's disk is full ({said}); {left}; make room and run it again"
+    )]
     DiskFull {
         /// What was being done.
         doing: String,

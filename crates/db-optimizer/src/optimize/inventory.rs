@@ -97,8 +97,7 @@ impl Inventory {
         let (schemas, names): (Vec<&str>, Vec<&str>) =
             wanted.map(|index| (index.schema, index.name)).unzip();
         let found = session.rows(TAKEN, &[&schemas, &names]).await.map_err(refused)?;
-        let taken =
-            found.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
+        let taken = found.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect();
         Ok(Self { tables, indexes, taken })
     }
 

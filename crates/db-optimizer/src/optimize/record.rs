@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
+use super::PastRun;
 use super::catalogue::{Index, Level};
 use super::failure::{Failure, said};
-use super::PastRun;
 use super::session::Session;
 
 /// What earlier runs left behind.
@@ -140,11 +140,7 @@ impl Run {
     }
 
     /// Before it is done.
-    pub(super) async fn note(
-        &mut self,
-        session: &Session,
-        change: &Change,
-    ) -> Result<(), Failure> {
+    pub(super) async fn note(&mut self, session: &Session, change: &Change) -> Result<(), Failure> {
         self.changes += 1;
         let sql = "INSERT INTO optimizer_changes
                        (run_id, number, action, schema_name, table_name, name, definition, before, state)
@@ -153,7 +149,16 @@ impl Run {
         session
             .execute(
                 sql,
-                &[&self.id, &self.changes, &action.as_str(), schema, table, name, definition, before],
+                &[
+                    &self.id,
+                    &self.changes,
+                    &action.as_str(),
+                    schema,
+                    table,
+                    name,
+                    definition,
+                    before,
+                ],
             )
             .await
             .map(|_| ())
@@ -204,7 +209,8 @@ impl Run {
         session: &Session,
         report: &serde_json::Value,
     ) -> Result<(), Failure> {
-        let sql = "UPDATE optimizer_runs SET ended_at = clock_timestamp(), report = $2 WHERE id = $1";
+        let sql =
+            "UPDATE optimizer_runs SET ended_at = clock_timestamp(), report = $2 WHERE id = $1";
         session
             .execute(sql, &[&self.id, report])
             .await
@@ -251,7 +257,9 @@ pub(super) async fn runs(session: &Session) -> Result<Vec<PastRun>, Failure> {
     let sql = "SELECT id, level, actor, began_at, ended_at, taken_back_at, (
                    SELECT count(*) FROM optimizer_changes AS c
                    WHERE c.run_id = r.id AND c.state IN ('begun', 'proven'))
-               FROM optimizer_runs AS r ORDER BY began_at DESC LIMIT 100";
+               FROM optimizer_runs AS r
+               WHERE EXISTS (SELECT FROM optimizer_changes AS c WHERE c.run_id = r.id)
+               ORDER BY began_at DESC LIMIT 100";
     let rows = session.rows(sql, &[]).await.map_err(not_there)?;
     let run = |row: &tokio_postgres::Row| PastRun {
         id: row.get(0),

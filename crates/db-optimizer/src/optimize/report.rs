@@ -109,8 +109,20 @@ pub struct SettingReport {
     pub sql: String,
     /// Why.
     pub because: String,
-    /// Whether it was done by the run.
+    /// Who does it, or has done it.
+    pub by: SetBy,
+    /// Whether it is done.
     pub is_done: bool,
+}
+
+/// Who sets something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetBy {
+    /// A run that is no dry one.
+    Run,
+    /// An operator: it takes more rights, or a restart.
+    Operator,
 }
 
 /// What a statement read: pages of 8 kB, from the cache or from disk.
@@ -157,7 +169,12 @@ pub struct LeftOutReport {
 }
 
 impl Report {
-    pub(super) fn new(catalogue: &Catalogue, level: Level, is_dry_run: bool, version: &str) -> Self {
+    pub(super) fn new(
+        catalogue: &Catalogue,
+        level: Level,
+        is_dry_run: bool,
+        version: &str,
+    ) -> Self {
         let left_out = |left: &LeftOut| LeftOutReport {
             index: left.index,
             because: left.because,
@@ -183,11 +200,47 @@ impl Report {
         }
     }
 
+    /// What the statements of each endpoint read together, as far as both figures are known.
+    #[must_use]
+    pub fn endpoints(&self) -> Vec<Endpoint<'_>> {
+        let mut endpoints: Vec<Endpoint<'_>> = Vec::new();
+        for query in &self.queries {
+            let (Some(before), Some(after)) = (query.before_buffers, query.after_buffers) else {
+                continue;
+            };
+            let name = if query.is_captured() { "seen by the server" } else { &query.endpoint };
+            let known = endpoints.iter_mut().find(|endpoint| endpoint.name == name);
+            match known {
+                Some(known) => {
+                    known.before += before;
+                    known.after += after;
+                    known.statements += 1;
+                }
+                None => endpoints.push(Endpoint { name, statements: 1, before, after }),
+            }
+        }
+        endpoints
+    }
+
     /// Whether the database is as the catalogue wants it, and nothing was or is to be changed.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
-        self.steps.is_empty() && self.failures.is_empty() && !self.settings.iter().any(|s| s.is_done)
+        let set = self.settings.iter().any(|setting| setting.by == SetBy::Run);
+        self.steps.is_empty() && self.failures.is_empty() && !set
     }
+}
+
+/// What an endpoint reads: pages of 8 kB, of all its statements together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint<'a> {
+    /// The route, or what else sends them.
+    pub name: &'a str,
+    /// How many were measured.
+    pub statements: usize,
+    /// Before the run.
+    pub before: u64,
+    /// After it.
+    pub after: u64,
 }
 
 /// For a terminal.
@@ -200,20 +253,17 @@ impl fmt::Display for Report {
             step.fmt(f)?;
         }
         for setting in &self.settings {
-            let done = if setting.is_done { "set" } else { "to set" };
-            writeln!(f, "{done}: {} -- {}", setting.sql, setting.because)?;
+            let (sql, because) = (&setting.sql, &setting.because);
+            match (setting.by, setting.is_done) {
+                (SetBy::Run, true) => writeln!(f, "done: {sql} -- {because}")?,
+                (SetBy::Run, false) => writeln!(f, "{sql}; -- {because}")?,
+                (SetBy::Operator, _) => writeln!(f, "advice: {sql} -- {because}")?,
+            }
         }
-        for query in self.queries.iter().filter(|query| query.is_changed()) {
-            let shown = |buffers: Option<u64>| {
-                buffers.map_or_else(|| "none".to_owned(), |buffers| buffers.to_string())
-            };
-            writeln!(
-                f,
-                "{}: {} buffers, before {}",
-                query.name,
-                shown(query.after_buffers),
-                shown(query.before_buffers)
-            )?;
+        for endpoint in self.endpoints().iter().filter(|endpoint| endpoint.before != endpoint.after)
+        {
+            let Endpoint { name, statements, before, after } = endpoint;
+            writeln!(f, "{name}: {after} buffers in {statements} statements, before {before}")?;
         }
         if let Some(because) = &self.capture {
             writeln!(f, "note: statements seen by the server are not known: {because}")?;
@@ -259,6 +309,11 @@ impl fmt::Display for StepReport {
 }
 
 impl QueryReport {
+    /// One of those that only the server has seen.
+    fn is_captured(&self) -> bool {
+        self.name.starts_with("captured.")
+    }
+
     /// Whether it reads a page more or less than before.
     #[must_use]
     pub fn is_changed(&self) -> bool {

@@ -13,6 +13,9 @@ use super::{Progress, Watcher};
 /// "optimize" in ASCII: the advisory lock that lets one run work in a database.
 const LOCK: i64 = 0x6f70_7469_6d69_7a65;
 
+/// Begins every question of a run: what the server remembers of them is no part of its workload.
+pub(super) const OURS: &str = "/* jebi optimize */";
+
 /// A connection as the database's owner, kept for a whole run. What it holds of locks ends with it.
 pub(super) struct Session {
     target: tokio_postgres::Config,
@@ -44,11 +47,11 @@ impl Session {
     }
 
     pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Answer<Vec<Row>> {
-        self.client.query(sql, values).await
+        self.client.query(&format!("{OURS} {sql}"), values).await
     }
 
     pub(super) async fn row(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Answer<Row> {
-        self.client.query_one(sql, values).await
+        self.client.query_one(&format!("{OURS} {sql}"), values).await
     }
 
     pub(super) async fn execute(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Answer<u64> {
@@ -146,32 +149,26 @@ impl Session {
         }
     }
 
-    /// Connects again after the server went away, and takes the lock again where it was held.
-    pub(super) async fn reconnect(&mut self, patience: Duration) -> Result<(), tokio_postgres::Error> {
+    /// Connects again after the server went away, and takes the lock again where it was held; `false` where that does not come
+    /// about within the patience.
+    pub(super) async fn reconnect(&mut self, patience: Duration) -> bool {
         const POLL: Duration = Duration::from_millis(250);
         let begun = Instant::now();
-        let gone = loop {
-            match connect(&self.target, self.lock_timeout).await {
-                Ok((client, pid)) => {
-                    (self.client, self.pid) = (client, pid);
-                    break None;
+        loop {
+            if let Ok((client, pid)) = connect(&self.target, self.lock_timeout).await {
+                (self.client, self.pid) = (client, pid);
+                // Not at once, where the server has not noticed yet that the old connection is gone, or another run came first.
+                let take = "SELECT NOT $2 OR pg_try_advisory_lock($1)";
+                let taken = self.row(take, &[&LOCK, &self.is_locked]).await;
+                if taken.is_ok_and(|row| row.get(0)) {
+                    return true;
                 }
-                Err(error) if begun.elapsed() >= patience => break Some(error),
-                Err(_) => tokio::time::sleep(POLL).await,
             }
-        };
-        if let Some(error) = gone {
-            return Err(error);
-        }
-        while self.is_locked {
-            let taken = self.row("SELECT pg_try_advisory_lock($1)", &[&LOCK]).await?;
-            if taken.get(0) {
-                break;
+            if begun.elapsed() >= patience {
+                return false;
             }
-            // The server has not noticed yet that the old connection is gone, or another run came first.
             tokio::time::sleep(POLL).await;
         }
-        Ok(())
     }
 
     /// What an error means, where it is not clear that the connection is still there.
@@ -180,10 +177,7 @@ impl Session {
     }
 }
 
-async fn connect(
-    target: &tokio_postgres::Config,
-    lock_timeout: Duration,
-) -> Answer<(Client, i32)> {
+async fn connect(target: &tokio_postgres::Config, lock_timeout: Duration) -> Answer<(Client, i32)> {
     let (client, driver) = target.connect(NoTls).await?;
     tokio::spawn(async move {
         if let Err(error) = driver.await {

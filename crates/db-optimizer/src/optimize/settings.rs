@@ -4,7 +4,7 @@ use super::build::Builder;
 use super::catalogue::{Catalogue, Kind, Level, qualified, quoted};
 use super::failure::{Failure, said};
 use super::record::{Action, Change, Run};
-use super::report::SettingReport;
+use super::report::{SetBy, SettingReport};
 
 /// A table that is read from its indexes alone has to be vacuumed after inserts, too: PostgreSQL reads the row itself as long
 /// as it does not know that everybody may see it. After every twentieth row in place of every fifth.
@@ -52,25 +52,31 @@ impl Builder<'_> {
         let sql = "CREATE EXTENSION IF NOT EXISTS pg_stat_statements";
         let because = "which statements the server has seen is known by it alone";
         let to_do = |sql: &str, because: String| {
-            Ok(Some(SettingReport { sql: sql.to_owned(), because, is_done: false }))
+            let (sql, by) = (sql.to_owned(), SetBy::Operator);
+            Ok(Some(SettingReport { sql, because, by, is_done: false }))
         };
         if !is_loaded {
             let load = "ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'";
-            return to_do(load, format!("{because}; it takes a restart, and keep what else is listed there"));
+            return to_do(
+                load,
+                format!("{because}; it takes a restart, and keep what else is listed there"),
+            );
         }
         if !is_installed {
             return to_do(sql, format!("{because}; install PostgreSQL's contrib package first"));
         }
+        let ours = |is_done| {
+            let (sql, because) = (sql.to_owned(), because.to_owned());
+            Ok(Some(SettingReport { sql, because, by: SetBy::Run, is_done }))
+        };
         if !may_change {
-            return to_do(sql, because.to_owned());
+            return ours(false);
         }
         match self.session.run(sql).await {
-            Ok(()) => Ok(Some(SettingReport {
-                sql: sql.to_owned(),
-                because: because.to_owned(),
-                is_done: true,
-            })),
-            Err(error) => to_do(sql, format!("{because}; {}: have a superuser do it", said(&error))),
+            Ok(()) => ours(true),
+            Err(error) => {
+                to_do(sql, format!("{because}; {}: have a superuser do it", said(&error)))
+            }
         }
     }
 
@@ -84,15 +90,17 @@ impl Builder<'_> {
         let known = "SELECT (SELECT option_value FROM pg_options_to_table(t.reloptions)
                              WHERE option_name = $3),
                             t.relpages > 10 AND t.relallvisible < t.relpages * $4::float8,
-                            t.relkind = 'r'
+                            t.relkind = 'r' AND t.reltuples > 0
                      FROM pg_class AS t JOIN pg_namespace AS n ON n.oid = t.relnamespace
                      WHERE n.nspname = $1 AND t.relname = $2";
         let found = self.session.rows(known, &[&schema, &table, &name, &VISIBLE]).await;
         // A table that is not there is told of where its indexes are.
-        let Some(row) = found.ok().and_then(|rows| rows.into_iter().next()) else { return Ok(None) };
-        let (before, is_dull, is_table): (Option<String>, bool, bool) =
+        let Some(row) = found.ok().and_then(|rows| rows.into_iter().next()) else {
+            return Ok(None);
+        };
+        let (before, is_dull, has_rows): (Option<String>, bool, bool) =
             (row.get(0), row.get(1), row.get(2));
-        if !is_table {
+        if !has_rows {
             return Ok(None);
         }
         let doing = format!("set {name} of {table}");
@@ -106,10 +114,13 @@ impl Builder<'_> {
         if before.is_some() {
             return Ok(None);
         }
-        let sql = format!("ALTER TABLE {} SET ({} = {value})", qualified(schema, table), quoted(name));
-        let because = format!("{table} is read from an index alone, for which it has to be vacuumed after inserts");
+        let sql =
+            format!("ALTER TABLE {} SET ({} = {value})", qualified(schema, table), quoted(name));
+        let because = format!(
+            "{table} is read from an index alone, for which it has to be vacuumed after inserts"
+        );
         let Some(run) = run else {
-            return Ok(Some(SettingReport { sql, because, is_done: false }));
+            return Ok(Some(SettingReport { sql, because, by: SetBy::Run, is_done: false }));
         };
         let change = Change {
             action: Action::Set,
@@ -122,6 +133,6 @@ impl Builder<'_> {
         run.note(self.session, &change).await?;
         self.shortly(&doing, "it is as it was", &sql).await?;
         run.settle(self.session, &change, true).await?;
-        Ok(Some(SettingReport { sql, because, is_done: true }))
+        Ok(Some(SettingReport { sql, because, by: SetBy::Run, is_done: true }))
     }
 }

@@ -158,7 +158,9 @@ impl Step {
                 there.schema == schema && there.name == name
             }
             Self::BuildAgain(index) => index.schema == schema && index.name == name,
-            Self::Build(_) | Self::Replace { .. } | Self::Rename { .. } | Self::Complete(_) => false,
+            Self::Build(_) | Self::Replace { .. } | Self::Rename { .. } | Self::Complete(_) => {
+                false
+            }
         }
     }
 }
@@ -166,7 +168,10 @@ impl Step {
 /// Invalid, nobody is at work on it, and no constraint hangs on it. A partitioned index is invalid while partitions lack
 /// theirs.
 fn is_leftover(there: &There) -> bool {
-    !there.is_valid && !there.is_being_built && !there.is_constraint && !there.is_partitioned
+    !there.is_valid
+        && !there.is_being_built
+        && !there.is_constraint
+        && !there.is_partitioned
         && !there.is_attached
 }
 
@@ -255,7 +260,10 @@ fn same_as<'a>(index: &Index, inventory: &'a Inventory) -> Option<&'a There> {
 /// What is nobody's business but the operator's: duplicates, and what no query used.
 fn notes(catalogue: &Catalogue, inventory: &Inventory) -> Vec<String> {
     let is_ours = |there: &There| {
-        catalogue.indexes.iter().any(|index| index.schema == there.schema && index.name == there.name)
+        catalogue
+            .indexes
+            .iter()
+            .any(|index| index.schema == there.schema && index.name == there.name)
     };
     let mut notes = Vec::new();
     for there in &inventory.indexes {

@@ -59,7 +59,11 @@ pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
 
 fn next(rest: &str) -> (Token<'_>, usize) {
     let bytes = rest.as_bytes();
-    fn whole<'a>(rest: &'a str, length: usize, make: fn(&'a str) -> Token<'a>) -> (Token<'a>, usize) {
+    fn whole<'a>(
+        rest: &'a str,
+        length: usize,
+        make: fn(&'a str) -> Token<'a>,
+    ) -> (Token<'a>, usize) {
         (make(&rest[..length]), length)
     }
     match bytes[0] {

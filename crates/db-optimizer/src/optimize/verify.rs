@@ -27,6 +27,7 @@ pub(super) struct Verifier {
     captured: Captured,
     before: Vec<Measured>,
     now: Vec<Measured>,
+    is_behind: bool,
 }
 
 impl Verifier {
@@ -44,7 +45,9 @@ impl Verifier {
         let client = session.beside().await.map_err(refused)?;
         let mut queries = workload::of_jebi(session).await.map_err(refused)?;
         let mut captured = captured(session, &client, &queries).await;
-        capture::named(session, &client, &catalogue.queries, &mut captured).await.map_err(refused)?;
+        capture::named(session, &client, &catalogue.queries, &mut captured)
+            .await
+            .map_err(refused)?;
         queries.append(&mut captured.queries);
         let mut before = Vec::with_capacity(queries.len());
         for (at, query) in queries.iter().enumerate() {
@@ -53,7 +56,7 @@ impl Verifier {
             }
             before.push(measure(&client, query).await);
         }
-        Ok(Self { client, captured, now: before.clone(), queries, before })
+        Ok(Self { client, captured, now: before.clone(), queries, before, is_behind: false })
     }
 
     /// Why an index has to go again, where it has: a query that it serves does not use it, or some query reads more than
@@ -89,10 +92,18 @@ impl Verifier {
         verdict
     }
 
-    /// Measures once more what an index changed that is kept in any case.
-    pub(super) async fn look_again(&mut self) {
-        for (query, now) in self.queries.iter().zip(&mut self.now) {
-            *now = measure(&self.client, query).await;
+    /// An index was built that is kept in any case: what was measured is to be measured again before it is compared with.
+    pub(super) const fn has_changed(&mut self) {
+        self.is_behind = true;
+    }
+
+    /// Measures again what indexes changed that were not judged.
+    pub(super) async fn catch_up(&mut self) {
+        if self.is_behind {
+            for (query, now) in self.queries.iter().zip(&mut self.now) {
+                *now = measure(&self.client, query).await;
+            }
+            self.is_behind = false;
         }
     }
 
@@ -144,8 +155,7 @@ fn unused(index: &Index, queries: &[Query], after: &[Measured]) -> Option<String
         let of_name = queries.iter().zip(after).filter(|(query, _)| query.name == name);
         of_name.filter_map(|(_, measured)| measured.plan()).any(|plan| plan.uses(index.name))
     };
-    let measured =
-        |name: &&&str| queries.iter().any(|query| query.name == **name);
+    let measured = |name: &&&str| queries.iter().any(|query| query.name == **name);
     let mut known = index.serves.iter().filter(measured).peekable();
     known.peek()?;
     let served: Vec<&str> = known.copied().collect();
@@ -155,7 +165,7 @@ fn unused(index: &Index, queries: &[Query], after: &[Measured]) -> Option<String
 
 /// What a statement reads, where that is too much more than before.
 fn harm(before: &Measured, after: &Measured) -> Option<String> {
-    let Some(before) = before.buffers() else { return None };
+    let before = before.buffers()?;
     let Some(after) = after.buffers() else {
         return matches!(after, Measured::TimedOut)
             .then(|| format!("longer than 5 s, {before} buffers before"));

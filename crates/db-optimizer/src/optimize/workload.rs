@@ -143,7 +143,12 @@ impl Sampler<'_> {
             let status: Option<OrderStatus> = row.get::<_, String>(0).parse().ok();
             let platform: Option<Platform> = row.get::<_, String>(1).parse().ok();
             let middle = oldest + (newest - oldest) / 2;
-            let range = [(None, None), (Some(middle), None), (None, Some(middle)), (Some(middle), Some(newest))];
+            let range = [
+                (None, None),
+                (Some(middle), None),
+                (None, Some(middle)),
+                (Some(middle), Some(newest)),
+            ];
             for status in [None, status] {
                 for platform in [None, platform] {
                     for (from, to) in range {
@@ -158,7 +163,11 @@ impl Sampler<'_> {
                         let after = At::After(Position { created_at: oldest, id: deep });
                         for (place, at) in [("", page(1)), ("deep", after), ("number", page(40))] {
                             let statement = orders::page_statement(seller, &filter, at, size());
-                            queries.push(Query::new(named("orders.list", &parts, place), ORDERS, statement));
+                            queries.push(Query::new(
+                                named("orders.list", &parts, place),
+                                ORDERS,
+                                statement,
+                            ));
                         }
                     }
                 }
@@ -174,10 +183,7 @@ impl Sampler<'_> {
             .column("SELECT order_number FROM orders WHERE seller_id = $1 LIMIT 2", &[&id])
             .await?;
         let tokens: Vec<i64> = self
-            .column(
-                "SELECT token FROM order_search WHERE seller_id = $1 LIMIT 2",
-                &[&id],
-            )
+            .column("SELECT token FROM order_search WHERE seller_id = $1 LIMIT 2", &[&id])
             .await?;
         let filter = OrderFilter::default();
         let searched = numbers.iter().filter_map(|number| Search::new(number).ok());
@@ -207,8 +213,16 @@ impl Sampler<'_> {
             let ids: Vec<Uuid> = self.column(&sql, &[&id]).await?;
             let Some(one) = ids.first() else { continue };
             let one = (*one).into();
-            queries.push(Query::new("orders.find", ORDER, orders::order_statement(seller, one, orders::Lock::None)));
-            queries.push(Query::new("orders.history", ORDER, orders::history_statement(seller, one)));
+            queries.push(Query::new(
+                "orders.find",
+                ORDER,
+                orders::order_statement(seller, one, orders::Lock::None),
+            ));
+            queries.push(Query::new(
+                "orders.history",
+                ORDER,
+                orders::history_statement(seller, one),
+            ));
             queries.push(Query::new(
                 "orders.purchase_orders",
                 ORDER,
@@ -280,9 +294,8 @@ impl Sampler<'_> {
                              percentile_disc(0.6) WITHIN GROUP (ORDER BY price)
                       FROM (SELECT price FROM product_offers WHERE seller_id = $1 AND price IS NOT NULL
                             LIMIT 1000) AS few";
-        let prices = self
-            .first(prices, &[&seller.as_uuid()], |row| (row.get(0), row.get(1)))
-            .await?;
+        let prices =
+            self.first(prices, &[&seller.as_uuid()], |row| (row.get(0), row.get(1))).await?;
         let mut filters: Vec<ProductFilter> = [StockLevel::Low, StockLevel::Out]
             .map(|stock| ProductFilter { stock: Some(stock), ..ProductFilter::default() })
             .into();
@@ -314,8 +327,7 @@ impl Sampler<'_> {
                 size(),
                 products::Depth::Newest,
             );
-            let mut found =
-                vec![Query::new("products.search.newest", PRODUCTS, newest)];
+            let mut found = vec![Query::new("products.search.newest", PRODUCTS, newest)];
             if !is_short {
                 let statement = products::found_statement(seller, &filter, page(1), size());
                 found.push(Query::new("products.search.found", PRODUCTS, statement));
@@ -339,7 +351,11 @@ impl Sampler<'_> {
             queries.push(Query::new("products.prices", PRODUCT, statement));
         }
         let Some(one) = ids.first().copied().map(ProductId::from) else { return Ok(()) };
-        queries.push(Query::new("products.find", PRODUCT, products::product_statement(seller, one, products::Lock::None)));
+        queries.push(Query::new(
+            "products.find",
+            PRODUCT,
+            products::product_statement(seller, one, products::Lock::None),
+        ));
         let variants = products::variants_statement(seller, ids.clone());
         queries.push(Query::new("products.variants", PRODUCTS, variants));
         let listings = products::listings_statement(seller, ids);
@@ -357,7 +373,9 @@ impl Sampler<'_> {
         queries.push(Query::new("housekeeping.old_answers", "housekeeping", old));
         let some: Vec<Uuid> = self.column("SELECT id FROM sellers LIMIT 2", &[]).await?;
         for seller in some {
-            for (name, table) in [("sellers.keys", "api_keys"), ("sellers.accounts", "platform_accounts")] {
+            for (name, table) in
+                [("sellers.keys", "api_keys"), ("sellers.accounts", "platform_accounts")]
+            {
                 let rows = Statement::<()>::new(
                     format!("SELECT 1 FROM {table} WHERE seller_id = $1"),
                     vec![Bind::from(seller)],

@@ -269,7 +269,10 @@ struct PurchaseOrderRow {
     created_at: DateTime<Utc>,
 }
 
-pub(crate) fn purchase_orders_statement(seller: SellerId, id: OrderId) -> Statement<PurchaseOrderSql> {
+pub(crate) fn purchase_orders_statement(
+    seller: SellerId,
+    id: OrderId,
+) -> Statement<PurchaseOrderSql> {
     Statement::new(
         "SELECT id, seller_id, wholesaler, status, tracking_number, created_at
          FROM purchase_orders WHERE order_id = $1 AND seller_id = $2

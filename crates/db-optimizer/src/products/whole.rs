@@ -72,7 +72,11 @@ pub(super) async fn read(
     Ok(Some(Whole { product, prices }))
 }
 
-pub(crate) fn product_statement(seller: SellerId, id: ProductId, lock: Lock) -> Statement<ProductSql> {
+pub(crate) fn product_statement(
+    seller: SellerId,
+    id: ProductId,
+    lock: Lock,
+) -> Statement<ProductSql> {
     let lock = match lock {
         Lock::None => "",
         Lock::ForUpdate => " FOR NO KEY UPDATE",
