@@ -70,7 +70,15 @@ fn optimize(options: &Optimize) -> Result<ExitCode> {
     let mut tests = Command::new(std::env::current_exe()?);
     tests.args(["test", "-p", "jebi-db-optimizer", "--test", "it"]);
     // One after the other: times are looked at.
-    tests.args(["--", "--nocapture", "--test-threads", "1", "from_any_state", "of_eight_runs"]);
+    tests.args([
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+        "optimize::kills",
+        "optimize::levels",
+        "optimize::runners",
+    ]);
     tests.env("JEBI_TEST_OPERATIONS", options.states.to_string());
     tests.env("JEBI_TEST_ORDERS", options.orders.to_string());
     Ok(command::exit_code(command::status(&mut tests)?))

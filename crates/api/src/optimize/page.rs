@@ -96,7 +96,7 @@ fn bars(before: u64, after: u64) -> Markup {
         html! {
             span class="name" { (name) }
             span class="track" { span class=(format!("bar {name}")) style=(format!("width:{:.1}%", percent(value, most))) {} }
-            span class="value" { (value) }
+            span class="value" { (grouped(value)) }
         }
     };
     html! {
@@ -104,6 +104,13 @@ fn bars(before: u64, after: u64) -> Markup {
             (bar("before", before)) (bar("after", after))
         }
     }
+}
+
+/// In groups of three digits.
+fn grouped(value: u64) -> String {
+    let digits = value.to_string();
+    let groups = digits.as_bytes().rchunks(3).rev();
+    groups.map(String::from_utf8_lossy).collect::<Vec<_>>().join(",")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar")]

@@ -2,6 +2,7 @@
 
 mod filled;
 mod kills;
+mod levels;
 mod refused;
 mod runners;
 

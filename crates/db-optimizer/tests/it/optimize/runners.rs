@@ -49,7 +49,7 @@ fn p99(mut took: Vec<Duration>) -> Duration {
 
 /// `cargo xtask soak optimize` says how large the table is to be; then times are looked at as well.
 #[expect(clippy::disallowed_methods, reason = "how large")]
-fn soak() -> Option<u32> {
+pub(super) fn soak() -> Option<u32> {
     std::env::var("JEBI_TEST_ORDERS").ok().map(|orders| orders.parse().expect("a count"))
 }
 
