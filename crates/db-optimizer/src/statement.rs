@@ -246,9 +246,7 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
     use sql_types::{Array, BigInt, Binary, Date, Integer, Jsonb, Nullable, Text, Timestamptz};
     match bind {
         Bind::Uuid(value) => out.push_bind_param::<sql_types::Uuid, _>(value),
-        Bind::OptionalUuid(value) => {
-            out.push_bind_param::<Nullable<sql_types::Uuid>, _>(value)
-        }
+        Bind::OptionalUuid(value) => out.push_bind_param::<Nullable<sql_types::Uuid>, _>(value),
         Bind::Uuids(value) => out.push_bind_param::<Array<sql_types::Uuid>, _>(value),
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
         Bind::OptionalBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),
