@@ -142,6 +142,9 @@ pub(crate) struct OrdersRead;
 /// Asks for `performance:read`.
 pub(crate) struct PerformanceRead;
 
+/// Asks for `performance:admin`.
+pub(crate) struct PerformanceAdmin;
+
 /// Asks for `orders:write`.
 pub(crate) struct OrdersWrite;
 
@@ -153,6 +156,10 @@ pub(crate) struct ProductsWrite;
 
 impl Required for PerformanceRead {
     const SCOPE: Scope = Scope::PerformanceRead;
+}
+
+impl Required for PerformanceAdmin {
+    const SCOPE: Scope = Scope::PerformanceAdmin;
 }
 
 impl Required for ProductsRead {
@@ -188,8 +195,12 @@ impl<S> Seller<S> {
 
     /// How the history and the audit log call who asks.
     pub(crate) fn actor(&self) -> String {
-        format!("key:{}", self.key)
+        actor(self.key)
     }
+}
+
+fn actor(key: ApiKeyId) -> String {
+    format!("key:{key}")
 }
 
 impl<S: Required> FromRequest for Seller<S> {
@@ -205,14 +216,27 @@ impl<S: Required> FromRequest for Seller<S> {
 }
 
 /// An operator, with a key of the scope `S`; whose seller, if any, plays no part.
-pub(crate) struct Operator<S>(PhantomData<S>);
+pub(crate) struct Operator<S> {
+    key: ApiKeyId,
+    scope: PhantomData<S>,
+}
+
+impl<S> Operator<S> {
+    /// How the audit log calls who asks.
+    pub(crate) fn actor(&self) -> String {
+        actor(self.key)
+    }
+}
 
 impl<S: Required> FromRequest for Operator<S> {
     type Error = Problem;
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(caller_with(request, S::SCOPE).map(|_| Self(PhantomData)))
+        ready(
+            caller_with(request, S::SCOPE)
+                .map(|caller| Self { key: caller.key, scope: PhantomData }),
+        )
     }
 }
 

@@ -1,6 +1,10 @@
 //! How what a seller reads is cached: the namespaces, their keys, and what each event reaches.
 
+mod recent;
+
+use std::borrow::Cow;
 use std::io::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::header::{self, HeaderValue};
@@ -8,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
 use jebi_cache::{
     Body, Builder, Cache, CacheKey, Error, Event, Freshness, Hit, KeyBytes, Level, Load, Loaded,
     Namespace, NamespaceConfig, Scope,
@@ -21,23 +26,34 @@ use crate::problem::Problem;
 use crate::request_id;
 use crate::respond::{Encoded, private};
 
+use recent::Recent;
+
 /// The cache, and a handle to each namespace that is read.
 pub(crate) struct Caches {
     pub(crate) all: Cache,
+    pub(crate) recent: Arc<Recent>,
     /// Pages of orders.
-    pub(crate) orders: Namespace,
+    pub(crate) orders: Answers,
     /// Orders, whole.
-    pub(crate) orders_detail: Namespace,
+    pub(crate) orders_detail: Answers,
     /// Pages of products without a search.
-    pub(crate) products: Namespace,
+    pub(crate) products: Answers,
     /// Products, whole.
-    pub(crate) products_detail: Namespace,
+    pub(crate) products_detail: Answers,
     /// Pages of products by price or stock: what changes these moves products in and out.
-    pub(crate) inventory: Namespace,
+    pub(crate) inventory: Answers,
     /// Pages of products with a search.
-    pub(crate) search: Namespace,
+    pub(crate) search: Answers,
     /// Sums.
-    pub(crate) analytics: Namespace,
+    pub(crate) analytics: Answers,
+}
+
+/// A namespace, and where its loads are noted.
+#[derive(Clone)]
+pub(crate) struct Answers {
+    name: &'static str,
+    namespace: Namespace,
+    recent: Arc<Recent>,
 }
 
 /// The guide's TTL of orders and products.
@@ -90,15 +106,21 @@ impl Caches {
             builder = builder.add_dependency_rule(event, targets.iter().copied());
         }
         let all = builder.build()?;
+        let recent = Arc::new(Recent::default());
+        let answers = |name| {
+            let namespace = all.namespace(name)?;
+            Ok::<_, Error>(Answers { name, namespace, recent: Arc::clone(&recent) })
+        };
         Ok(Self {
-            orders: all.namespace("orders")?,
-            orders_detail: all.namespace("orders_detail")?,
-            products: all.namespace("products")?,
-            products_detail: all.namespace("products_detail")?,
-            inventory: all.namespace("inventory")?,
-            search: all.namespace("search")?,
-            analytics: all.namespace("analytics")?,
+            orders: answers("orders")?,
+            orders_detail: answers("orders_detail")?,
+            products: answers("products")?,
+            products_detail: answers("products_detail")?,
+            inventory: answers("inventory")?,
+            search: answers("search")?,
+            analytics: answers("analytics")?,
             all,
+            recent,
         })
     }
 
@@ -166,6 +188,7 @@ fn scope(seller: SellerId) -> Scope {
 }
 
 /// What a seller asks for. There is no key without a seller, so that no body crosses from one to another.
+#[derive(Debug, Clone)]
 pub(crate) struct Key<'a> {
     seller: SellerId,
     /// How much of a customer it shows; absent where it shows none.
@@ -173,8 +196,9 @@ pub(crate) struct Key<'a> {
     what: What<'a>,
 }
 
+#[derive(Debug, Clone)]
 enum What<'a> {
-    Page { filter: &'a str, at: At, size: PageSize, extras: u64 },
+    Page { filter: Cow<'a, str>, at: At, size: PageSize, extras: u64 },
     One(Uuid),
     Days { days: u16, last: NaiveDate },
 }
@@ -188,12 +212,25 @@ impl<'a> Key<'a> {
         (at, size): (At, PageSize),
         extras: u64,
     ) -> Self {
+        let filter = Cow::Borrowed(filter);
         Self { seller, sight, what: What::Page { filter, at, size, extras } }
     }
 
     /// A thing, whole.
     pub(crate) fn one(seller: SellerId, sight: Option<Sight>, id: Uuid) -> Self {
         Self { seller, sight, what: What::One(id) }
+    }
+
+    fn into_owned(self) -> Key<'static> {
+        let Self { seller, sight, what } = self;
+        let what = match what {
+            What::Page { filter, at, size, extras } => {
+                What::Page { filter: Cow::Owned(filter.into_owned()), at, size, extras }
+            }
+            What::One(id) => What::One(id),
+            What::Days { days, last } => What::Days { days, last },
+        };
+        Key { seller, sight, what }
     }
 
     /// Sums of so many days up to `last`.
@@ -238,25 +275,47 @@ impl CacheKey for Key<'_> {
 /// nothing. A hit takes no connection.
 pub(crate) async fn answer<F, R>(
     request: &HttpRequest,
-    namespace: &Namespace,
+    answers: &Answers,
     key: &Key<'_>,
     thing: &str,
     load: F,
 ) -> Result<HttpResponse, Problem>
 where
-    F: FnOnce(Load) -> R + Send + 'static,
+    F: FnOnce(Load) -> R + Clone + Send + Sync + 'static,
     R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
 {
-    let load = |at: Load| {
-        let id = request_id::current();
-        let load = load(at);
-        request_id::within(id, async {
-            Ok::<_, Problem>(load.await?.map_or_else(Loaded::absent, loaded))
-        })
-    };
-    let hit = namespace.get_or_load(key, load).await?;
+    let again = load.clone();
+    let named = |at: Load| request_id::within(request_id::current(), encoded(load(at)));
+    let hit = answers.namespace.get_or_load(key, named).await?;
+    if hit.level() == Level::Load {
+        answers.note(key, again);
+    }
     let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;
     Ok(respond(request, &hit, body))
+}
+
+async fn encoded(
+    load: impl Future<Output = Result<Option<Encoded>, Problem>>,
+) -> Result<Loaded, Problem> {
+    Ok(load.await?.map_or_else(Loaded::absent, loaded))
+}
+
+impl Answers {
+    /// Notes that an answer is loaded: asked for again, it is loaded in the same way.
+    fn note<F, R>(&self, key: &Key<'_>, load: F)
+    where
+        F: FnOnce(Load) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
+    {
+        let (namespace, owned) = (self.namespace.clone(), key.clone().into_owned());
+        let again = move || -> BoxFuture<'static, bool> {
+            let (namespace, key, load) = (namespace.clone(), owned.clone(), load.clone());
+            Box::pin(async move {
+                namespace.get_or_load(&key, |at: Load| encoded(load(at))).await.is_ok()
+            })
+        };
+        self.recent.note(format!("{} {key:?}", self.name), Arc::new(again));
+    }
 }
 
 fn loaded(Encoded { tag, bytes }: Encoded) -> Loaded {

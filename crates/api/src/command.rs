@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use jebi_db_optimizer::Admin;
 
 use crate::settings::{self, Settings, environment};
-use crate::{import, optimize, seed, serve};
+use crate::{import, optimize, seed, serve, work};
 
 /// Jebi (제비): orders of Korean marketplaces, for their sellers.
 #[derive(Debug, Parser)]
@@ -21,8 +21,10 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the HTTP API until SIGTERM or Ctrl-C.
+    /// Serve the HTTP API, and do jobs, until SIGTERM or Ctrl-C.
     Serve,
+    /// Do jobs, and nothing else, until SIGTERM or Ctrl-C.
+    Worker,
     /// Bring the database's schema up to date.
     Migrate,
     /// Sellers and their API keys.
@@ -56,6 +58,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let lookup = &environment;
     match cli.command {
         Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
+        Command::Worker => work::work(Settings::from_lookup(lookup)?).await,
         Command::Migrate => migrate().await,
         Command::Seller(command) => command.run().await,
         Command::Optimize(options) => {

@@ -21,6 +21,7 @@ use utoipa_swagger_ui::SwaggerUi;
     tags(
         (name = "orders", description = "Orders of the key's seller"),
         (name = "products", description = "The catalogue of the key's seller"),
+        (name = "jobs", description = "Background work of the key's seller"),
         (name = "performance", description = "What the service measures about itself; operators' keys"),
         (name = "health", description = "For load balancers; no key needed"),
     )

@@ -113,7 +113,7 @@ fn watcher() -> (Watcher, ProgressBar) {
     let said = Mutex::new(String::new());
     let shown = bar.clone();
     let watcher: Watcher = Arc::new(move |progress| {
-        let line = words(&progress);
+        let line = progress.to_string();
         shown.set_message(line.clone());
         let is_worth_a_line = matches!(progress, Progress::Step { .. } | Progress::Waiting { .. });
         let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
@@ -123,19 +123,6 @@ fn watcher() -> (Watcher, ProgressBar) {
         }
     });
     (watcher, bar)
-}
-
-/// What a run is doing, in words.
-pub(crate) fn words(progress: &Progress) -> String {
-    match progress {
-        Progress::Waiting { holder } => format!("waiting: {holder}"),
-        Progress::Step { number, of, doing } => format!("step {number} of {of}: {doing}"),
-        Progress::Building { index, phase, total: 0, .. } => format!("{index}: {phase}"),
-        Progress::Building { index, phase, done, total } => {
-            format!("{index}: {phase}, {done} of {total}")
-        }
-        Progress::Measuring { done, total } => format!("measuring statement {done} of {total}"),
-    }
 }
 
 /// The files of a report, made before the run: a path that cannot be written to is known before anything is changed.

@@ -1,5 +1,7 @@
 //! What the service measures about itself, for operators.
 
 mod cache;
+mod optimize;
 
 pub(crate) use self::cache::{Trend, cache_figures};
+pub(crate) use self::optimize::{optimization, start_optimization};

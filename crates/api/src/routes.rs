@@ -11,7 +11,7 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::problem::Problem;
-use crate::{auth, health, openapi, orders, performance, products};
+use crate::{auth, health, jobs, openapi, orders, performance, products};
 
 /// The routes that the OpenAPI document describes.
 pub(crate) fn described(config: &mut ServiceConfig<'_>) {
@@ -27,7 +27,13 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(products::bulk_stock)
             .service(products::find)
             .service(products::update)
-            .service(performance::cache_figures),
+            .service(performance::cache_figures)
+            .service(performance::start_optimization)
+            .service(performance::optimization)
+            .service(jobs::list)
+            .service(jobs::events)
+            .service(jobs::find)
+            .service(jobs::cancel),
     );
 }
 

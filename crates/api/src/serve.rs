@@ -7,7 +7,9 @@ use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
-use jebi_db_optimizer::{Pool, housekeeping};
+use jebi_db_optimizer::{Pool, housekeeping, jobs};
+use jebi_work::Optimizer;
+use secrecy::ExposeSecret as _;
 use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
@@ -17,7 +19,7 @@ use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{openapi, request_id, routes};
+use crate::{openapi, request_id, routes, work};
 
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +48,9 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// Where the server cannot be started.
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
+    let workers = settings.workers;
+    let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
+    let url = settings.database_url.expose_secret().to_owned();
     let state = State::new(db, settings)?;
     let mut relay = Relay::new(state.clone(), beside);
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
@@ -53,7 +58,17 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
         tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
     }
     let beside = [tokio::spawn(keep_house(state.db.clone())), tokio::spawn(relay.run())];
+    let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
+    let runner = for_work.map(|db| work::runner(db, workers, optimizer, state.jobs.clone()));
+    let working =
+        runner.map(|runner| tokio::spawn(runner.run(state.stop.clone().cancelled_owned())));
+    let stop = state.stop.clone();
     let served = listen(listener, state).await;
+    // It was cancelled by the signal already, where there was one.
+    stop.cancel();
+    if let Some(working) = working {
+        working.await?;
+    }
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     served
 }
@@ -73,7 +88,13 @@ pub async fn serve_through(
 
 async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     // Before the first request can come: one that is under way is ended properly from now on.
-    let stop = stop_signal()?;
+    let signal = stop_signal()?;
+    let stopping = state.stop.clone();
+    let stop = async move {
+        signal.await;
+        // Streams end and workers hand back while requests under way are answered.
+        stopping.cancel();
+    };
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     let beside =
@@ -128,16 +149,23 @@ pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send +
     })
 }
 
-/// Folds totals all the time, and throws old answers away now and then.
-async fn keep_house(db: Pool) {
+/// Folds totals and tidies behind the jobs all the time, and throws old rows away now and then.
+pub(crate) async fn keep_house(db: Pool) {
     /// A reader adds what is not folded yet, at most a few thousand rows.
     const FOLD: Duration = Duration::from_millis(500);
+    const TIDY_EVERY: u32 = 4;
     const FORGET_EVERY: u32 = 1200;
     let mut tick = tokio::time::interval(FOLD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tick.tick().await;
         let mut done = housekeeping::fold_totals(&db).await.map(|_| ());
+        if done.is_ok() && round % TIDY_EVERY == 0 {
+            done = jobs::tidy(&db).await.map(|_| ());
+        }
+        if done.is_ok() && round % FORGET_EVERY == 0 {
+            done = jobs::rotate(&db).await;
+        }
         if done.is_ok() && round % FORGET_EVERY == 0 {
             done = housekeeping::forget_answers(&db).await;
         }

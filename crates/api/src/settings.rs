@@ -71,6 +71,13 @@ const POOL_TIMEOUT: Variable = Variable {
     is: "seconds, above 0",
     meaning: "Seconds that a request waits for a connection; then it is answered 503.",
 };
+const WORKERS: Variable = Variable {
+    name: "JEBI_WORKERS",
+    default: "4",
+    is: "a count, 100 at most",
+    meaning: "How many claims of jobs a process works on at once, of up to 20 items each. 0 = `jebi serve` \
+              leaves them to `jebi worker`, which does nothing else.",
+};
 
 const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
@@ -153,6 +160,7 @@ const VARIABLES: &[&Variable] = &[
     &POOL_SIZE,
     &MAX_OVERFLOW,
     &POOL_TIMEOUT,
+    &WORKERS,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -187,6 +195,8 @@ pub struct Settings {
     pub database_url: SecretString,
     /// How many connections to it.
     pub pool: db::Config,
+    /// How many claims of jobs are worked on at once.
+    pub workers: usize,
     /// Where Redis is, if anywhere.
     pub redis_url: Option<SecretString>,
     /// What every key there begins with.
@@ -231,6 +241,8 @@ impl Settings {
         let timeout = reader.read_with(&POOL_TIMEOUT, |text| {
             text.parse().ok().filter(|seconds| *seconds > 0).map(Duration::from_secs)
         });
+        let workers =
+            reader.read_with(&WORKERS, |text| text.parse().ok().filter(|workers| *workers <= 100));
         let redis_url = reader.redis_url();
         let redis_prefix = reader.read(&REDIS_PREFIX);
         let is_compressed: Option<bool> = reader.read(&COMPRESSION);
@@ -247,6 +259,7 @@ impl Settings {
         });
         let all = || {
             Some(Self {
+                workers: workers?,
                 redis_url: redis_url?,
                 redis_prefix: redis_prefix?,
                 compression: Compression {
@@ -285,6 +298,17 @@ impl Settings {
             lock_timeout: second,
             ..db::Config::default()
         };
+        db::Pool::new(self.database_url.expose_secret(), &config)
+    }
+
+    /// Connections for jobs, which requests do not wait for: one for each claim that is worked on, one for claims, one for
+    /// heart-beats. Inside a runtime.
+    ///
+    /// # Errors
+    /// [`db::Error::NoConnection`] where the URL cannot be read.
+    pub fn connect_for_work(&self) -> Result<db::Pool, db::Error> {
+        let overflow = u32::try_from(self.workers).unwrap_or(u32::MAX).saturating_add(1);
+        let config = db::Config { size: 1, overflow, ..self.pool.clone() };
         db::Pool::new(self.database_url.expose_secret(), &config)
     }
 

@@ -5,10 +5,13 @@ use std::sync::Arc;
 use jebi_cache::L1;
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
+use jebi_work::{Wake, WarmUp};
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::auth::KnownKeys;
 use crate::cached::Caches;
+use crate::jobs::Streams;
 use crate::limits::Limits;
 use crate::performance::Trend;
 use crate::problem::Problem;
@@ -27,6 +30,11 @@ pub(crate) struct Shared {
     pub(crate) trend: Trend,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
+    /// Wakes this process's workers.
+    pub(crate) jobs: Wake,
+    pub(crate) streams: Streams,
+    /// Is cancelled when the process is to end.
+    pub(crate) stop: CancellationToken,
     pub(crate) cursors: CursorKey,
     pub(crate) known_keys: KnownKeys,
     pub(crate) limits: Limits,
@@ -46,11 +54,28 @@ impl State {
             is_compressing: settings.compression.level > 0,
             trend: Trend::default(),
             committed: Notify::new(),
+            jobs: Wake::default(),
+            streams: Streams::default(),
+            stop: CancellationToken::new(),
             cursors: settings.master_key.cursor_key(),
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: settings.master_key,
         })))
+    }
+}
+
+impl State {
+    /// Loads into the cache what was asked for lately and is not held any more.
+    pub(crate) fn warm_up(&self) -> WarmUp {
+        let state = self.clone();
+        Arc::new(move || {
+            let state = state.clone();
+            Box::pin(async move {
+                let (asked, well) = state.caches.recent.warm_up().await;
+                format!("{well} of the {asked} answers that were loaded last are held again")
+            })
+        })
     }
 }
 

@@ -9,6 +9,7 @@ pub mod bulk;
 mod error;
 pub mod housekeeping;
 pub mod idempotency;
+pub mod jobs;
 mod listing;
 mod migrate;
 pub mod optimize;

@@ -123,6 +123,21 @@ pub enum Progress {
     },
 }
 
+/// In words.
+impl std::fmt::Display for Progress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Waiting { holder } => write!(f, "waiting: {holder}"),
+            Self::Step { number, of, doing } => write!(f, "step {number} of {of}: {doing}"),
+            Self::Building { index, phase, total: 0, .. } => write!(f, "{index}: {phase}"),
+            Self::Building { index, phase, done, total } => {
+                write!(f, "{index}: {phase}, {done} of {total}")
+            }
+            Self::Measuring { done, total } => write!(f, "measuring statement {done} of {total}"),
+        }
+    }
+}
+
 /// Told what a run is doing; it must not block.
 pub type Watcher = Arc<dyn Fn(Progress) + Send + Sync>;
 

@@ -17,6 +17,8 @@ use uuid::Uuid;
 pub enum Bind {
     /// `uuid`
     Uuid(Uuid),
+    /// `uuid`, which may be absent
+    OptionalUuid(Option<Uuid>),
     /// `uuid[]`
     Uuids(Vec<Uuid>),
     /// `bigint`
@@ -58,6 +60,7 @@ macro_rules! bind_from {
 
 bind_from!(
     Uuid => Uuid,
+    Option<Uuid> => OptionalUuid,
     Vec<Uuid> => Uuids,
     i64 => BigInt,
     i32 => Integer,
@@ -84,7 +87,7 @@ macro_rules! bind_ids {
     )+};
 }
 
-bind_ids!(AccountId, ApiKeyId, EventId, OrderId, ProductId, SellerId);
+bind_ids!(AccountId, ApiKeyId, EventId, JobId, OrderId, ProductId, SellerId);
 
 /// The values of a statement in the making: [`Binds::add`] answers with the placeholder to write.
 #[derive(Default)]
@@ -248,6 +251,7 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
     use sql_types::{Array, BigInt, Binary, Date, Integer, Jsonb, Nullable, Text, Timestamptz};
     match bind {
         Bind::Uuid(value) => out.push_bind_param::<sql_types::Uuid, _>(value),
+        Bind::OptionalUuid(value) => out.push_bind_param::<Nullable<sql_types::Uuid>, _>(value),
         Bind::Uuids(value) => out.push_bind_param::<Array<sql_types::Uuid>, _>(value),
         Bind::BigInt(value) => out.push_bind_param::<BigInt, _>(value),
         Bind::OptionalBigInt(value) => out.push_bind_param::<Nullable<BigInt>, _>(value),

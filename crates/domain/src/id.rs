@@ -64,8 +64,15 @@ ids! {
     ProductId;
     /// A claim: cancellation, return, exchange, adjustment or write-off.
     ClaimId;
+    /// A job: durable background work.
+    JobId;
     /// An event, an entry of the audit log or of the price history.
     EventId;
+}
+
+impl SellerId {
+    /// Stands where a seller stands, in what belongs to no seller but to the installation: the jobs of its operators.
+    pub const INSTALLATION: Self = Self(Uuid::nil());
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod cursor;
 mod id;
+mod job;
 mod money;
 mod order;
 mod page;
@@ -17,7 +18,8 @@ mod text;
 mod word;
 
 pub use cursor::{BadCursor, CursorKey};
-pub use id::{AccountId, ApiKeyId, ClaimId, EventId, OrderId, ProductId, SellerId};
+pub use id::{AccountId, ApiKeyId, ClaimId, EventId, JobId, OrderId, ProductId, SellerId};
+pub use job::JobState;
 pub use money::{Currency, Money, MoneyError, Rounding};
 pub use order::{Amounts, ClaimKind, Forbidden, NewOrder, NewOrderLine, OrderFilter, OrderStatus};
 pub use page::{At, Bounds, Page, PageNumber, PageSize, Position, TotalIs};

@@ -11,6 +11,7 @@ mod hostile;
 mod http;
 mod idempotency;
 mod import;
+mod jobs;
 mod limits;
 mod listing;
 mod matrix;

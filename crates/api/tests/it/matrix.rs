@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::app::{EVENTS, ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
+use crate::jobs::ended_job;
 
 /// An operation as the document has it.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ impl Operation {
         let id = |part| match part {
             "{order_id}" => &ids.order,
             "{product_id}" => &ids.product,
+            "{job_id}" => &ids.job,
             part => panic!("{part} stands for nothing in the tests' `Ids`"),
         };
         let path: Vec<&str> = self
@@ -52,17 +54,23 @@ impl Operation {
 pub(crate) struct Ids {
     order: String,
     product: String,
+    /// It has ended: its events do.
+    job: String,
 }
 
 impl Ids {
     /// Of things that *demo* has.
     pub(crate) async fn of(app: &TestApp) -> Self {
         let id = |path: String| path.rsplit('/').next().unwrap().to_owned();
-        Self { order: id(app.order().await), product: id(app.product("TEA-1").await) }
+        Self {
+            order: id(app.order().await),
+            product: id(app.product("TEA-1").await),
+            job: ended_job(app).await,
+        }
     }
 
     fn all(id: &str) -> Self {
-        Self { order: id.to_owned(), product: id.to_owned() }
+        Self { order: id.to_owned(), product: id.to_owned(), job: id.to_owned() }
     }
 }
 
@@ -138,13 +146,15 @@ async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
     let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
     add_product(&app.db, "other", "TEA-1").await;
 
+    let (long, misspelt) = ("x".repeat(5_000), app.key.replace("jebi_", "jebj_"));
+    let mut wrong_keys = ["jebi_", "nonsense", &*long, &*misspelt].into_iter().cycle();
     for operation in operations(&app).await.iter().filter(|operation| operation.scope.is_some()) {
         let scope = operation.scope.unwrap();
         let request = operation.request(&ids);
         problem(&app.send(request.clone()).await, 401, operation);
-        for wrong in ["jebi_", "nonsense", &"x".repeat(5_000), &app.key.replace("jebi_", "jebj_")] {
-            problem(&app.send(request.clone().key(wrong)).await, 401, operation);
-        }
+        // One after the other: an address may try so many wrong keys, and no more.
+        let wrong = wrong_keys.next().unwrap();
+        problem(&app.send(request.clone().key(wrong)).await, 401, operation);
         let unknown = jebi_domain::api_key([7; 32]);
         problem(&app.send(request.clone().key(&unknown)).await, 401, operation);
 

@@ -87,6 +87,7 @@ pub(super) async fn ask(
 fn typed(bind: &Bind) -> (Type, Box<dyn ToSql + Sync + Send>) {
     match bind.clone() {
         Bind::Uuid(value) => (Type::UUID, Box::new(value)),
+        Bind::OptionalUuid(value) => (Type::UUID, Box::new(value)),
         Bind::Uuids(value) => (Type::UUID_ARRAY, Box::new(value)),
         Bind::BigInt(value) => (Type::INT8, Box::new(value)),
         Bind::OptionalBigInt(value) => (Type::INT8, Box::new(value)),

@@ -4,6 +4,7 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::catalogue::{Because, Catalogue, Index, Kind, LeftOut, Level};
@@ -222,6 +223,27 @@ impl Report {
         endpoints
     }
 
+    /// What is shown over HTTP: without plans and texts, and of the statements only those that changed.
+    #[must_use]
+    pub fn summary(&self) -> Value {
+        let mut summary = serde_json::to_value(self).unwrap_or_default();
+        let endpoints: Vec<Value> =
+            self.endpoints().iter().map(|endpoint| json!(endpoint)).collect();
+        let changed = self.queries.iter().filter(|query| query.is_changed());
+        let changed = changed.map(|query| {
+            json!({
+                "name": query.name,
+                "endpoint": query.endpoint,
+                "before_buffers": query.before_buffers,
+                "after_buffers": query.after_buffers,
+            })
+        });
+        summary["queries"] = changed.collect();
+        summary["endpoints"] = endpoints.into();
+        summary["is_up_to_date"] = self.is_up_to_date().into();
+        summary
+    }
+
     /// Whether the database is as the catalogue wants it, and nothing was or is to be changed.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
@@ -231,7 +253,7 @@ impl Report {
 }
 
 /// What an endpoint reads: pages of 8 kB, of all its statements together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Endpoint<'a> {
     /// The route, or what else sends them.
     pub name: &'a str,

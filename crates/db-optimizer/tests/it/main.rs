@@ -4,6 +4,7 @@
 mod bulk;
 mod catalogue;
 mod fixture;
+mod jobs;
 mod large;
 mod optimize;
 mod pages;

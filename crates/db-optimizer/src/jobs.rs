@@ -1,0 +1,19 @@
+//! Jobs: durable background work, done item by item by workers who claim items under a lease.
+//!
+//! Locks are taken in one order: items, then their lane, then the job.
+
+mod archive;
+mod cancel;
+mod claim;
+mod enqueue;
+mod read;
+mod report;
+mod settle;
+
+pub use archive::{rotate, tidy};
+pub use cancel::cancel;
+pub use claim::{Claim, ClaimedItem, Held, Offer, StillHeld, claim, extend};
+pub use enqueue::{Enqueued, NewItem, NewJob, add_items, enqueue};
+pub use read::{Failure, Job, find, page};
+pub use report::{Report, report};
+pub use settle::{Outcome, Settled, settle};
