@@ -149,6 +149,7 @@ DECLARE
     lane job_lanes;
     job jobs;
     visited text[] := '{}';
+    looks integer := 0;
     most integer;
     died bigint;
     taken integer[];
@@ -164,8 +165,10 @@ BEGIN
         ORDER BY l.served_at LIMIT 1
         FOR UPDATE SKIP LOCKED;
         EXIT WHEN NOT FOUND;
-        -- Another claim served it after this one looked: it is not its turn any more.
-        CONTINUE WHEN lane.served_at >= began;
+        -- Another claim served it after this one looked: it is not its turn any more. A few times only: the clock
+        -- may have been put back.
+        looks := looks + 1;
+        CONTINUE WHEN lane.served_at >= began AND looks < 4;
         visited := visited || (lane.seller_id::text || lane.kind);
 
         -- A job that is being settled at this moment is passed over.

@@ -124,8 +124,11 @@ impl Work {
             return Ok(());
         }
         let transaction = self.db.begin(self.claim.seller).await?;
-        self.settle(&transaction, &settled).await?;
-        transaction.commit().await?;
+        match self.settle(&transaction, &settled).await? {
+            // Others have them, or the job has ended without them.
+            0 => transaction.rollback().await?,
+            _ => transaction.commit().await?,
+        }
         taken.close(&settled);
         Ok(())
     }

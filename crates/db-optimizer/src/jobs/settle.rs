@@ -49,8 +49,8 @@ pub struct Settled {
 }
 
 /// Ends attempts at items of one job, in a transaction of its seller, and gives how many of them the worker had still.
-/// Fewer than all means that its lease was lost: what the transaction did for these items must not be committed. The
-/// job ends with its last item. Statements: 1.
+/// Fewer than all means that its lease was lost: what the transaction did for these items must not be committed; 0, that
+/// nothing at all may be. The job ends with its last item. Statements: 1.
 ///
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].

@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Waits for what a child says, while other tests go on.
-async fn hear(worker: &mut Worker, word: &str) {
+fn hear(worker: &mut Worker, word: &str) {
     tokio::task::block_in_place(|| worker.hear(word));
 }
 
@@ -36,7 +36,7 @@ async fn every_item_ends_once_though_workers_are_killed() {
     for round in 0..3 {
         let mut worker = Worker::start(&db.url(), &format!("killed {round}"), LONG);
         // In the midst of one batch, and anywhere in the others.
-        hear(&mut worker, "begun").await;
+        hear(&mut worker, "begun");
         worker.signal("KILL");
         assert!(!worker.end());
         end_leases(&db).await;
@@ -64,18 +64,18 @@ async fn a_worker_that_slept_past_its_lease_commits_nothing() {
     let seller = db.seller("one").await.seller();
     let job = start(&db.pool, seller, "waits", 1).await;
     let mut sleeper = Worker::start(&db.url(), "sleeper", SHORT);
-    hear(&mut sleeper, "begun").await;
+    hear(&mut sleeper, "begun");
     sleeper.signal("STOP");
     // Its lease ends by itself.
     let mut other = Worker::start(&db.url(), "other", LONG);
-    hear(&mut other, "begun").await;
+    hear(&mut other, "begun");
     other.go_on();
-    hear(&mut other, "committed").await;
+    hear(&mut other, "committed");
     let first = ended(&db, seller, job).await;
     assert_eq!((first.state, first.done), (JobState::Done, 1));
     sleeper.go_on();
     sleeper.signal("CONT");
-    hear(&mut sleeper, "refused").await;
+    hear(&mut sleeper, "refused");
     assert_eq!(db.text("SELECT string_agg(worker, ', ') FROM effects").await, "other");
     assert_eq!(ended(&db, seller, job).await, first);
     // It is alive and well: it takes the next work.
@@ -94,7 +94,7 @@ async fn an_item_that_kills_its_workers_is_given_up_and_the_others_go_on() {
     let mut crashes = 0;
     let job = loop {
         let mut worker = Worker::start(&db.url(), "mortal", LONG);
-        hear(&mut worker, "ready").await;
+        hear(&mut worker, "ready");
         // It ends by the poison, or there is none any more.
         let died = until(|| async {
             let ended = "SELECT count(*) FROM jobs WHERE state NOT IN ('queued', 'running')";
