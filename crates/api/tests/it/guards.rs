@@ -55,7 +55,8 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
                 | "out_of_stock"
                 | "include_variants"
                 | "include_listings"
-                | "include_memory_analysis",
+                | "include_memory_analysis"
+                | "dry_run",
                 _,
             ) => {
                 vec!["true".to_owned()]

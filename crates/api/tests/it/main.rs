@@ -15,6 +15,7 @@ mod jobs;
 mod limits;
 mod listing;
 mod matrix;
+mod optimize;
 mod personal;
 mod process;
 mod products;

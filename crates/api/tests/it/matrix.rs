@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::app::{EVENTS, ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
 use crate::jobs::ended_job;
+use crate::optimize::ended_optimization;
 
 /// An operation as the document has it.
 #[derive(Clone)]
@@ -28,6 +29,7 @@ impl Operation {
             "{order_id}" => &ids.order,
             "{product_id}" => &ids.product,
             "{job_id}" => &ids.job,
+            "{optimization_id}" => &ids.optimization,
             part => panic!("{part} stands for nothing in the tests' `Ids`"),
         };
         let path: Vec<&str> = self
@@ -56,6 +58,8 @@ pub(crate) struct Ids {
     product: String,
     /// It has ended: its events do.
     job: String,
+    /// The installation's own.
+    optimization: String,
 }
 
 impl Ids {
@@ -66,11 +70,13 @@ impl Ids {
             order: id(app.order().await),
             product: id(app.product("TEA-1").await),
             job: ended_job(app).await,
+            optimization: ended_optimization(app).await,
         }
     }
 
     fn all(id: &str) -> Self {
-        Self { order: id.to_owned(), product: id.to_owned(), job: id.to_owned() }
+        let id = || id.to_owned();
+        Self { order: id(), product: id(), job: id(), optimization: id() }
     }
 }
 
@@ -144,6 +150,7 @@ async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
     }
     let tags = tags.join(", ");
     let other = app.key_of("other", &Scopes::all_of_a_seller().iter().collect::<Vec<_>>()).await;
+    let operator = app.key_of("demo", Scope::ALL).await;
     add_product(&app.db, "other", "TEA-1").await;
 
     let (long, misspelt) = ("x".repeat(5_000), app.key.replace("jebi_", "jebj_"));
@@ -163,13 +170,18 @@ async fn every_operation_asks_for_its_key_its_scope_and_its_seller() {
         problem(&app.send(request.clone().key(&weak)).await, 403, operation);
 
         if operation.has_id() {
+            // What is the installation's is no seller's, and so no other seller's either.
+            let asker = if scope.is_operators() { &operator } else { &other };
             for (name, value) in [("x-none", ""), ("if-match", &*tags), ("if-none-match", &*tags)] {
+                if scope.is_operators() {
+                    break;
+                }
                 let stolen = request.clone().key(&other).header(name, value);
                 problem(&app.send(stolen).await, 404, operation);
             }
             let unknown = Ids::all("00000000-0000-7000-8000-000000000000");
-            problem(&app.send(operation.request(&unknown).key(&other)).await, 404, operation);
-            let response = app.send(operation.request(&Ids::all("no-uuid")).key(&other)).await;
+            problem(&app.send(operation.request(&unknown).key(asker)).await, 404, operation);
+            let response = app.send(operation.request(&Ids::all("no-uuid")).key(asker)).await;
             problem(&response, 400, operation);
             assert!(response.fields()[0].ends_with("_id"), "{}", response.text());
         }
