@@ -228,7 +228,7 @@ impl Builder<'_> {
             }
         }
         if let Some(mut verifier) = verifier {
-            verifier.catch_up().await;
+            verifier.catch_up(self.session).await?;
             report.queries = verifier.reports();
             report.unmeasured = verifier.unmeasured();
             report.capture = verifier.capture();
@@ -249,9 +249,10 @@ impl Builder<'_> {
         verifier: &mut Option<Verifier>,
         inventory: &Inventory,
     ) -> Result<Option<String>, Failure> {
+        self.stay_connected(&step.doing()).await?;
         let is_to_be_judged = step.wanted().is_some_and(|index| index.owner == Owner::Catalogue);
         if let (Some(verifier), true) = (verifier.as_mut(), is_to_be_judged) {
-            verifier.catch_up().await;
+            verifier.catch_up(self.session).await?;
         }
         match step {
             Step::DropInvalid(there) => {
@@ -337,12 +338,14 @@ impl Builder<'_> {
             run.settle(self.session, change, true).await?;
             return Ok(None);
         }
-        let verdict = match verifier.judge(index, self.watcher).await {
+        let verdict = match verifier.judge(self.session, index, self.watcher).await? {
             None if !verifier.knows(index) => {
                 Some("no value could be found to run the queries with that it serves".to_owned())
             }
             verdict => verdict,
         };
+        // Measuring may have taken long.
+        self.stay_connected(&format!("judge {}", index.name)).await?;
         let Some(because) = verdict else {
             run.settle(self.session, change, true).await?;
             return Ok(None);

@@ -88,6 +88,14 @@ impl Builder<'_> {
         }
     }
 
+    /// Where the server went away meanwhile, waits until it is back.
+    pub(super) async fn stay_connected(&mut self, doing: &str) -> Result<(), Failure> {
+        if self.session.is_closed() {
+            self.come_back(doing, "the indexes are as they were before that").await?;
+        }
+        Ok(())
+    }
+
     /// Brings the server back into sight.
     async fn come_back(&mut self, doing: &str, left: &str) -> Result<(), Failure> {
         let patience = self.options.patience;

@@ -171,6 +171,10 @@ impl Session {
         }
     }
 
+    pub(super) fn is_closed(&self) -> bool {
+        self.client.is_closed()
+    }
+
     /// What an error means, where it is not clear that the connection is still there.
     pub(super) fn cause(&self, error: &tokio_postgres::Error) -> Cause {
         if self.client.is_closed() { Cause::Gone } else { Cause::of(error) }

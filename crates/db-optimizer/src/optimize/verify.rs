@@ -61,7 +61,16 @@ impl Verifier {
 
     /// Why an index has to go again, where it has: a query that it serves does not use it, or some query reads more than
     /// before. Else what it changes is what later indexes are compared with.
-    pub(super) async fn judge(&mut self, index: &Index, watcher: &Watcher) -> Option<String> {
+    ///
+    /// # Errors
+    /// Where the queries that it serves could not be run: then nothing is known of it.
+    pub(super) async fn judge(
+        &mut self,
+        session: &Session,
+        index: &Index,
+        watcher: &Watcher,
+    ) -> Result<Option<String>, Failure> {
+        self.connect(session).await?;
         let mut after = Vec::with_capacity(self.queries.len());
         for (at, query) in self.queries.iter().enumerate() {
             if at % 10 == 0 {
@@ -79,6 +88,13 @@ impl Verifier {
             }
             after.push(measured);
         }
+        let all = self.queries.iter().zip(&after);
+        let served = all.filter(|(query, _)| index.serves.contains(&query.name.as_str()));
+        for (_, measured) in served {
+            if let Measured::Failed(because) = measured {
+                return Err(cannot_measure(because));
+            }
+        }
         let verdict = unused(index, &self.queries, &after).or_else(|| {
             let all = self.queries.iter().zip(self.now.iter().zip(&after));
             all.filter_map(|(query, (now, after))| {
@@ -89,7 +105,16 @@ impl Verifier {
         if verdict.is_none() {
             self.now = after;
         }
-        verdict
+        Ok(verdict)
+    }
+
+    /// Statements run on a connection of their own, which may have been lost while an index was built.
+    async fn connect(&mut self, session: &Session) -> Result<(), Failure> {
+        if self.client.is_closed() {
+            let again = session.beside().await;
+            self.client = again.map_err(|error| cannot_measure(&said(&error)))?;
+        }
+        Ok(())
     }
 
     /// An index was built that is kept in any case: what was measured is to be measured again before it is compared with.
@@ -98,13 +123,15 @@ impl Verifier {
     }
 
     /// Measures again what indexes changed that were not judged.
-    pub(super) async fn catch_up(&mut self) {
+    pub(super) async fn catch_up(&mut self, session: &Session) -> Result<(), Failure> {
         if self.is_behind {
+            self.connect(session).await?;
             for (query, now) in self.queries.iter().zip(&mut self.now) {
                 *now = measure(&self.client, query).await;
             }
             self.is_behind = false;
         }
+        Ok(())
     }
 
     pub(super) fn reports(&self) -> Vec<QueryReport> {
@@ -138,6 +165,14 @@ impl Verifier {
     /// Whether something can be said about an index at all.
     pub(super) fn knows(&self, index: &Index) -> bool {
         self.queries.iter().any(|query| index.serves.contains(&query.name.as_str()))
+    }
+}
+
+fn cannot_measure(because: &str) -> Failure {
+    Failure::Refused {
+        doing: "run the statements that an index is judged by".to_owned(),
+        said: because.to_owned(),
+        left: "the index is there, and the next run judges it".to_owned(),
     }
 }
 

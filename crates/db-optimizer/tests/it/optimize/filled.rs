@@ -4,7 +4,7 @@ use jebi_db_optimizer::housekeeping;
 use jebi_db_optimizer::testing::TestDatabase;
 use jebi_domain::{SellerId, SellerKeys};
 
-/// `orders` orders with two lines each, and as many products, of one seller; a few of another's.
+/// `orders` orders with two lines each, and as many products up to 100,000, of one seller; a few of another's.
 pub(super) async fn fill(db: &TestDatabase, orders: u32) -> SellerKeys {
     let keys = db.seller("filled").await;
     rows(db, keys.seller(), orders).await;
@@ -15,9 +15,13 @@ pub(super) async fn fill(db: &TestDatabase, orders: u32) -> SellerKeys {
 }
 
 async fn rows(db: &TestDatabase, seller: SellerId, rows: u32) {
-    let numbers = format!(
-        "(SELECT n, abs(hashint8(n)::bigint) AS hash FROM generate_series(1::bigint, {rows}) AS n) AS made"
-    );
+    let upto = |most: u32| {
+        format!(
+            "(SELECT n, abs(hashint8(n)::bigint) AS hash FROM generate_series(1::bigint, {most}) AS n) AS made"
+        )
+    };
+    let goods = rows.min(100_000);
+    let (numbers, numbers_of_goods) = (upto(rows), upto(goods));
     let account = format!("(SELECT id FROM platform_accounts WHERE seller_id = '{seller}')");
     db.run(&format!(
         "INSERT INTO orders (id, seller_id, platform, platform_account_id, platform_order_id,
@@ -55,8 +59,8 @@ async fn rows(db: &TestDatabase, seller: SellerId, rows: u32) {
                 (ARRAY['ownerclan', 'zentrade', 'domeggook', NULL])[1 + hash / 8000 % 4],
                 CASE WHEN hash / 32000 % 100 < 90 THEN 'active' WHEN hash / 32000 % 100 < 97 THEN 'paused'
                      ELSE 'draft' END,
-                '2025-01-01'::timestamptz + (n * 7919 % {rows}) * interval '1 day' * 700 / {rows}
-         FROM {numbers};
+                '2025-01-01'::timestamptz + (n * 7919 % {goods}) * interval '1 day' * 700 / {goods}
+         FROM {numbers_of_goods};
          INSERT INTO product_offers (product_id, seller_id, currency, price, stock)
          SELECT id, seller_id, 'KRW', 1000 + 100 * (abs(hashtext(sku)) % 600), abs(hashtext(sku)) % 500
          FROM products WHERE seller_id = '{seller}';
@@ -80,7 +84,7 @@ async fn rows(db: &TestDatabase, seller: SellerId, rows: u32) {
     // A seller among many, with a key among many.
     db.run(&format!(
         "INSERT INTO sellers (id, name, key_salt)
-         SELECT gen_random_uuid(), '{seller}' || n, sha256('x') FROM generate_series(1, {rows} / 20) AS n;
+         SELECT gen_random_uuid(), '{seller}' || n, sha256('x') FROM generate_series(1, {goods} / 20) AS n;
          INSERT INTO platform_accounts (id, seller_id, kind, name)
          SELECT gen_random_uuid(), id, 'direct', 'x' FROM sellers WHERE name LIKE '{seller}%';
          INSERT INTO api_keys (id, seller_id, digest, scopes)
