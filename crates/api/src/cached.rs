@@ -13,6 +13,7 @@ use jebi_cache::{
     Namespace, NamespaceConfig, Scope,
 };
 use jebi_db_optimizer::relay::Happened;
+use jebi_db_optimizer::repeats;
 use jebi_domain::{At, PageSize, SellerId, Sight};
 use uuid::Uuid;
 
@@ -248,11 +249,10 @@ where
     R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
 {
     let load = |at: Load| {
-        let id = request_id::current();
+        let (id, work) = (request_id::current(), repeats::current());
         let load = load(at);
-        request_id::within(id, async {
-            Ok::<_, Problem>(load.await?.map_or_else(Loaded::absent, loaded))
-        })
+        let load = async { Ok::<_, Problem>(load.await?.map_or_else(Loaded::absent, loaded)) };
+        request_id::within(id, repeats::within(work, load))
     };
     let hit = namespace.get_or_load(key, load).await?;
     let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;

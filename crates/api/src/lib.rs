@@ -15,6 +15,7 @@ mod performance;
 mod problem;
 mod products;
 mod relay;
+mod repeats;
 mod request_id;
 mod respond;
 mod routes;

@@ -7,7 +7,8 @@ use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
-use jebi_db_optimizer::{Pool, housekeeping};
+use jebi_db_optimizer::repeats::watch;
+use jebi_db_optimizer::{Error, Pool, housekeeping};
 use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
@@ -17,7 +18,7 @@ use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{openapi, request_id, routes};
+use crate::{openapi, repeats, request_id, routes};
 
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
         tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
     }
-    let beside = [tokio::spawn(keep_house(state.db.clone())), tokio::spawn(relay.run())];
+    let beside = [tokio::spawn(keep_house(state.clone())), tokio::spawn(relay.run())];
     let served = listen(listener, state).await;
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     served
@@ -86,6 +87,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
             .split_for_parts();
         app.app_data(Data::new(state.clone()))
             .configure(|config| routes::describing(config, document))
+            .wrap(from_fn(repeats::watch))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(request_id::name))
     })
@@ -129,7 +131,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
 }
 
 /// Folds totals all the time, and throws old answers away now and then.
-async fn keep_house(db: Pool) {
+async fn keep_house(state: State) {
     /// A reader adds what is not folded yet, at most a few thousand rows.
     const FOLD: Duration = Duration::from_millis(500);
     const FORGET_EVERY: u32 = 1200;
@@ -137,13 +139,16 @@ async fn keep_house(db: Pool) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tick.tick().await;
-        let mut done = housekeeping::fold_totals(&db).await.map(|_| ());
-        if done.is_ok() && round % FORGET_EVERY == 0 {
-            done = housekeeping::forget_answers(&db).await;
-        }
-        if done.is_ok() && round % FORGET_EVERY == 0 {
-            done = jebi_db_optimizer::relay::rotate(&db).await;
-        }
+        let work = async {
+            let db = &state.db;
+            housekeeping::fold_totals(db).await?;
+            if round % FORGET_EVERY == 0 {
+                housekeeping::forget_answers(db).await?;
+                jebi_db_optimizer::relay::rotate(db).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let done = watch(&state.repeats, work, |_| "housekeeping".to_owned()).await;
         if let Err(error) = done {
             tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");
         }

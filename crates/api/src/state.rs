@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use jebi_cache::L1;
+use jebi_db_optimizer::repeats::Found;
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
 use tokio::sync::Notify;
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
     pub(crate) trend: Trend,
+    /// Statements that requests and what runs beside them were found to repeat.
+    pub(crate) repeats: Found,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
     pub(crate) cursors: CursorKey,
@@ -45,6 +48,7 @@ impl State {
             l1: settings.l1,
             is_compressing: settings.compression.level > 0,
             trend: Trend::default(),
+            repeats: Found::default(),
             committed: Notify::new(),
             cursors: settings.master_key.cursor_key(),
             known_keys: KnownKeys::default(),

@@ -8,6 +8,7 @@ use jebi_domain::{EventId, SellerId};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::repeats::{Reason, expected};
 use crate::{Bind, Error, Pool, Statement};
 
 type UuidSql = diesel::sql_types::Uuid;
@@ -58,8 +59,8 @@ pub async fn move_events(pool: &Pool, mover: Uuid) -> Result<bool, Error> {
             vec![Bind::from(mover), Bind::from(AT_ONCE)],
         );
         let connection = pool.get().await?;
-        let moved: Option<i64> =
-            statement.one(&connection).await.map_err(Error::of("move events"))?;
+        let moved = expected(Reason::Chunks, statement.one(&connection)).await;
+        let moved: Option<i64> = moved.map_err(Error::of("move events"))?;
         match moved {
             None => return Ok(false),
             Some(moved) if moved < i64::from(AT_ONCE) => return Ok(true),

@@ -10,6 +10,7 @@ use jebi_domain::{At, MasterKey, OrderFilter, PageNumber, PageSize, SellerId, Se
 use uuid::Uuid;
 
 use crate::orders::{SummaryRow, page_statement};
+use crate::repeats::{Found, watch_allowing};
 use crate::{Admin, Bind, Config, Pool, Statement, Transaction, migrate, random, sellers};
 
 /// A database of one test's own, dropped with this value.
@@ -206,6 +207,18 @@ pub async fn assert_statements<T>(pool: &Pool, expected: u64, work: impl Future<
     let before = pool.statements();
     let done = work.await;
     assert_eq!(pool.statements() - before, expected, "statements");
+    done
+}
+
+/// Runs `work` and checks that it runs no statement twice: what reads one row at a time does.
+///
+/// # Panics
+/// Where it does, with the statements.
+pub async fn assert_no_repeats<T>(work: impl Future<Output = T>) -> T {
+    let found = Found::default();
+    let done = watch_allowing(1, &found, work, |_| "the work of a test".to_owned()).await;
+    let findings = found.findings();
+    assert!(findings.is_empty(), "statements are repeated: {findings:#?}");
     done
 }
 

@@ -9,6 +9,7 @@ mod pages;
 mod plans;
 mod pool;
 mod relay;
+mod repeats;
 mod schema;
 mod totals;
 mod writes;
