@@ -68,6 +68,15 @@ const RULES: &[(&str, &[&str])] = &[
     ("products:edited", &["products:{id}", "search:{id}", "inventory", "products_detail:{id}"]),
 ];
 
+/// Whether some rule says what an event ends.
+pub(crate) fn has_rule(event: &str) -> bool {
+    RULES.iter().any(|(known, _)| *known == event)
+}
+
+/// How long an answer is given without asking PostgreSQL, where nothing it shows has changed; and how much longer where
+/// PostgreSQL does not answer.
+pub(crate) const LIFETIMES: (Duration, Duration) = (FRESH_FOR, STALE_FOR);
+
 impl Caches {
     /// The namespaces and rules on top of what the settings say.
     pub(crate) fn new(builder: Builder) -> Result<Self, Error> {
@@ -353,6 +362,13 @@ mod tests {
         assert_eq!(kind("products:updated", json!(["price", "stock"])), "products:edited");
         assert_eq!(kind("products:updated", json!(["price", "status"])), "products:updated");
         assert_eq!(kind("products:updated", json!(null)), "products:updated");
+    }
+
+    #[test]
+    fn every_event_that_is_written_has_a_rule() {
+        for event in jebi_db_optimizer::relay::NAMES {
+            assert!(has_rule(event), "{event}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use jebi_db_optimizer::Admin;
 
 use crate::settings::{self, Settings, environment};
-use crate::{import, seed, serve};
+use crate::{doctor, import, seed, serve};
 
 /// Jebi (제비): orders of Korean marketplaces, for their sellers.
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     /// Sellers and their API keys.
     #[command(subcommand)]
     Seller(seller::Command),
+    /// Look at the database, Redis and the running service, and say what to do next.
+    Doctor(doctor::Options),
     /// Make products and orders that look like real ones, the same for the same seed.
     Seed(seed::Options),
     /// Import orders from a CSV file in the format of `data/README.md`, plain or `.zst`.
@@ -55,6 +57,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
         Command::Migrate => migrate().await,
+        Command::Doctor(options) => doctor::run(lookup, options).await,
         Command::Seller(command) => command.run().await,
         Command::Seed(options) => {
             let url = settings::database_url(lookup)?;

@@ -4,6 +4,7 @@ pub mod auth;
 mod body;
 mod cached;
 pub mod command;
+mod doctor;
 mod etag;
 mod health;
 mod import;

@@ -1,5 +1,8 @@
 //! What the service measures about itself, for operators.
 
 mod cache;
+mod database;
+mod figures;
 
 pub(crate) use self::cache::{Trend, cache_figures};
+pub(crate) use self::database::database_figures;

@@ -27,7 +27,8 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(products::bulk_stock)
             .service(products::find)
             .service(products::update)
-            .service(performance::cache_figures),
+            .service(performance::cache_figures)
+            .service(performance::database_figures),
     );
 }
 

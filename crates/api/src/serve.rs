@@ -48,12 +48,16 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
     let state = State::new(db, settings)?;
-    let mut relay = Relay::new(state.clone(), beside);
+    let mut relay = Relay::new(state.clone(), beside.clone());
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
     if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
         tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
     }
-    let beside = [tokio::spawn(keep_house(state.clone())), tokio::spawn(relay.run())];
+    let beside = [
+        tokio::spawn(keep_house(state.clone())),
+        tokio::spawn(relay.run()),
+        tokio::spawn(watch_plans(state.clone(), beside)),
+    ];
     let served = listen(listener, state).await;
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     served
@@ -151,6 +155,30 @@ async fn keep_house(state: State) {
         let done = watch(&state.repeats, work, |_| "housekeeping".to_owned()).await;
         if let Err(error) = done {
             tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");
+        }
+    }
+}
+
+/// Looks at what statements read, on a connection that no request waits for.
+async fn watch_plans(state: State, db: Pool) {
+    /// A plan that went bad in between shows in the second sample after, half a minute later.
+    const EVERY: Duration = Duration::from_secs(15);
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match state.plans.sample(&db).await {
+            Ok(news) => news.iter().for_each(|(found, statement)| {
+                let (before, now) = (found.before, found.now);
+                tracing::warn!(
+                    statement,
+                    before,
+                    now,
+                    calls = found.calls,
+                    "A statement reads {now:.0} pages a call, before it were {before:.0}"
+                );
+            }),
+            Err(error) => tracing::debug!(causes = causes(&error), "no sample: {error}"),
         }
     }
 }

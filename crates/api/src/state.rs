@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jebi_cache::L1;
 use jebi_db_optimizer::repeats::Found;
+use jebi_db_optimizer::watch::Plans;
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
 use tokio::sync::Notify;
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) trend: Trend,
     /// Statements that requests and what runs beside them were found to repeat.
     pub(crate) repeats: Found,
+    /// The plans of the database's statements.
+    pub(crate) plans: Plans,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
     pub(crate) cursors: CursorKey,
@@ -49,6 +52,7 @@ impl State {
             is_compressing: settings.compression.level > 0,
             trend: Trend::default(),
             repeats: Found::default(),
+            plans: Plans::default(),
             committed: Notify::new(),
             cursors: settings.master_key.cursor_key(),
             known_keys: KnownKeys::default(),

@@ -27,7 +27,7 @@ pub mod watch;
 
 pub use admin::Admin;
 pub use error::{Error, Refused};
-pub use migrate::{migrate, pending};
+pub use migrate::{migrate, pending, pending_for_owner};
 pub use plan::{Plan, explain};
 pub use pool::{Config, Pool, PoolState, PoolWaits, Transaction};
 pub use random::random;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::repeats::{Reason, expected};
-use crate::{Bind, Error, Pool, Statement};
+use crate::{Admin, Bind, Error, Pool, Statement};
 
 type UuidSql = diesel::sql_types::Uuid;
 
@@ -117,6 +117,31 @@ pub async fn announced(pool: &Pool, upto: i64) -> Result<(), Error> {
     );
     let connection = pool.get().await?;
     statement.run(&connection).await.map(|_| ()).map_err(Error::of("note what was announced"))
+}
+
+/// The names of the events that this program writes.
+pub const NAMES: &[&str] = &[
+    "orders:created",
+    "orders:updated",
+    "orders:imported",
+    "products:updated",
+    "products:imported",
+];
+
+/// The names of the last 10,000 events, whichever program wrote them. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Query`].
+pub async fn names(admin: &Admin) -> Result<Vec<String>, Error> {
+    let statement = Statement::<Text>::new(
+        "SELECT event FROM (SELECT event FROM outbox LIMIT 10000) AS waiting
+         UNION SELECT event FROM (
+             SELECT event FROM events ORDER BY sequence DESC LIMIT 10000
+         ) AS moved
+         ORDER BY 1",
+        vec![],
+    );
+    statement.all(admin).await.map_err(Error::of("read the names of events"))
 }
 
 /// Makes room for the events of the coming days, and throws those away that are older than a week.

@@ -40,14 +40,27 @@ impl TestDatabase {
     /// # Panics
     /// As [`TestDatabase::new`].
     pub async fn with_config(config: &Config) -> Self {
+        Self::made(config, async |server| format!("TEMPLATE {}", template(server).await)).await
+    }
+
+    async fn made(config: &Config, options: impl AsyncFnOnce(&str) -> String) -> Self {
         #[expect(clippy::disallowed_methods, reason = "tests have no settings but this one")]
         let server = std::env::var("DATABASE_URL").expect("run the tests by `cargo xtask test`");
-        let template = template(&server).await;
+        let options = options(&server).await;
         let name = format!("jebi_test_{}", Uuid::from_bytes(random()).simple());
-        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        run(&server, &format!("CREATE DATABASE {name} {options}")).await;
         let pool = Pool::new(&url(&server, &name), config).expect("the server's URL is good");
         let master_key = MasterKey::from_hex(MASTER_KEY).expect("64 hexadecimal digits");
         Self { server, name, pool, master_key }
+    }
+
+    /// An empty database without this program's tables, made with these options of `CREATE DATABASE`.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::new`], and where the options are wrong.
+    pub async fn unmigrated(options: &str) -> Self {
+        let config = Config { size: 1, ..Config::default() };
+        Self::made(&config, async |_| options.to_owned()).await
     }
 
     /// The URL of the database.

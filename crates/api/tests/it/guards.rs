@@ -60,6 +60,9 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
             ) => {
                 vec!["true".to_owned()]
             }
+            ("include_slow_queries" | "include_index_usage", _) => {
+                ["true", "false"].map(str::to_owned).into()
+            }
             ("brand", _) => vec!["nobody".to_owned()],
             // Frequent and rare; a name, a number.
             ("search", _) => {

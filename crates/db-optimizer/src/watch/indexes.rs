@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::AsyncPgConnection;
 
 use super::foreign_keys::{ForeignKey, without_index};
+use super::tables::LARGE_ROWS;
 use super::NOT_OURS;
 use crate::{Error, Statement};
 
@@ -54,6 +55,12 @@ impl Indexes {
     /// Those that another one makes needless.
     pub fn duplicates(&self) -> impl Iterator<Item = (&Index, &str)> {
         self.all.iter().filter_map(|index| Some((index, index.duplicate_of.as_deref()?)))
+    }
+
+    /// Whether a large table has a foreign key without an index.
+    #[must_use]
+    pub fn lacks_large(&self) -> bool {
+        self.missing.iter().any(|key| key.rows >= LARGE_ROWS.cast_signed())
     }
 
     /// Those that no statement has used, and that are needed for nothing else.

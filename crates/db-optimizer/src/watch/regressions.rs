@@ -36,20 +36,20 @@ pub struct Regression {
 /// Fewer calls say nothing about their mean.
 const ENOUGH_CALLS: f64 = 20.0;
 /// Windows that are remembered before any is judged.
-const LEARNED: u32 = 8;
+const LEARNED: u32 = 20;
 /// How many windows the memory is long: an hour of samples every 15 seconds.
 const MEMORY: f64 = 240.0;
 /// A threefold rise, less what the mean of a window may be off.
-const RISE: f64 = 2.7;
+const RISE: f64 = 2.5;
 /// A rise by fewer pages is in the nature of an index-only scan: after 1,000 updates a page that took 4 takes 44.
 const WORTH_PAGES: f64 = 100.0;
 /// A window so far above that is not learned before the next one has been seen.
 const DOUBTFUL: f64 = 1.5;
 /// Standard errors above the baseline from which one window is proof, and from which two are.
-const CERTAIN: f64 = 12.0;
-const SUSPICIOUS: f64 = 5.0;
-/// What a window's mean may be off even where single calls do not differ, as a share of it.
-const NEVER_EXACT: f64 = 0.05;
+const CERTAIN: f64 = 10.0;
+const SUSPICIOUS: f64 = 4.0;
+/// How far single calls are taken to lie apart at least, in means: dear ones may be too rare to have been seen.
+const NEVER_ALIKE: f64 = 1.5;
 /// A level that stayed for so many windows is the usual one from then on: a day.
 const USUAL_AFTER: u32 = 5_760;
 /// Statements that are followed; what has not been seen for the longest time makes room.
@@ -71,7 +71,8 @@ struct Track {
     baseline: Baseline,
     held: Option<Window>,
     is_suspected: bool,
-    regression: Option<(Regression, u32)>,
+    /// With the window that showed it, and how many came since.
+    regression: Option<(Regression, Window, u32)>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -108,8 +109,8 @@ impl Baseline {
 
     /// How many standard errors a window lies above.
     fn distance(&self, window: Window) -> f64 {
-        let error = (self.variance / window.calls).sqrt().max(self.mean * NEVER_EXACT);
-        (window.mean() - self.mean) / error
+        let apart = self.variance.sqrt().max(self.mean * NEVER_ALIKE);
+        (window.mean() - self.mean) / (apart / window.calls.sqrt())
     }
 
     fn is_high(&self, window: Window) -> bool {
@@ -141,7 +142,7 @@ impl Regressions {
     pub fn current(&self) -> Vec<Regression> {
         let tracks = self.tracks.values();
         let mut current: Vec<Regression> = tracks
-            .filter_map(|track| track.regression.as_ref().map(|(found, _)| found.clone()))
+            .filter_map(|track| track.regression.as_ref().map(|(found, ..)| found.clone()))
             .collect();
         current.sort_by(|a, b| b.now.total_cmp(&a.now));
         current
@@ -206,7 +207,7 @@ impl Track {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
             let calls = window.calls as u64;
             let found = Regression { query_id: self.last.query_id, before, now, calls, since: at };
-            self.regression = Some((found.clone(), 0));
+            self.regression = Some((found.clone(), window, 0));
             self.held = None;
             self.is_suspected = false;
             return Some(found);
@@ -227,13 +228,17 @@ impl Track {
 
     /// Sees whether a regression is over.
     fn follow(&mut self, window: Window) {
-        let Some((found, windows)) = &mut self.regression else { return };
+        let Some((found, first, windows)) = &mut self.regression else { return };
         found.now = window.mean();
         *windows += 1;
         if *windows == USUAL_AFTER {
             self.baseline = Baseline::default();
             self.regression = None;
         } else if window.mean() < DOUBTFUL * self.baseline.mean {
+            // One window and no more: such windows come by chance.
+            if *windows == 1 {
+                self.baseline.learn(*first);
+            }
             self.regression = None;
         }
     }

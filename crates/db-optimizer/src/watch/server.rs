@@ -14,6 +14,8 @@ pub struct Server {
     pub version: i64,
     /// Which characters are letters.
     pub lc_ctype: String,
+    /// `c` where that is the library's of C; others have their own rules and know every letter.
+    pub locale_provider: String,
     /// How texts are stored.
     pub encoding: String,
     /// How much dearer the planner takes a page read out of order to be.
@@ -30,6 +32,8 @@ pub struct Server {
     pub shared_buffers: i64,
     /// Connections that are open now.
     pub open_connections: i64,
+    /// Whether it is on this machine, as far as the connection tells.
+    pub is_local: bool,
     /// Its time.
     pub now: DateTime<Utc>,
 }
@@ -43,6 +47,7 @@ pub async fn server(admin: &Admin) -> Result<(Server, Result<(), NoStatistics>),
         BigInt,
         Text,
         Text,
+        Text,
         Double,
         Bool,
         Bool,
@@ -50,17 +55,21 @@ pub async fn server(admin: &Admin) -> Result<(Server, Result<(), NoStatistics>),
         BigInt,
         BigInt,
         BigInt,
+        Bool,
         Timestamptz,
     );
     let statement = Statement::<Sql>::new(
         "SELECT current_setting('server_version_num')::bigint, d.datctype::text,
-                pg_encoding_to_char(d.encoding)::text,
+                d.datlocprovider::text, pg_encoding_to_char(d.encoding)::text,
                 current_setting('random_page_cost')::float8, current_setting('autovacuum')::bool,
                 current_setting('track_io_timing')::bool,
                 current_setting('max_connections')::bigint,
                 current_setting('superuser_reserved_connections')::bigint,
                 pg_size_bytes(current_setting('shared_buffers')),
-                (SELECT sum(numbackends)::bigint FROM pg_stat_database), clock_timestamp()
+                (SELECT sum(numbackends)::bigint FROM pg_stat_database),
+                coalesce(inet_server_addr() <<= inet '127.0.0.0/8'
+                         OR inet_server_addr() = inet '::1', true),
+                clock_timestamp()
          FROM pg_database AS d WHERE d.datname = current_database()",
         vec![],
     );

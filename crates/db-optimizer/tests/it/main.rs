@@ -12,4 +12,5 @@ mod relay;
 mod repeats;
 mod schema;
 mod totals;
+mod watch;
 mod writes;
