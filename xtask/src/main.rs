@@ -15,6 +15,7 @@ mod ci;
 mod codegen;
 mod command;
 mod dev;
+mod doctor;
 mod env_file;
 mod environment;
 mod files;
@@ -73,6 +74,8 @@ enum Chore {
     Import(import::Options),
     /// Make products and orders that look like real ones in dev's database
     Seed(seed::Options),
+    /// Look at dev's database, Redis and service, and say what to do next
+    Doctor(doctor::Options),
     /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
     ApiFuzz(api_fuzz::Options),
     /// Try for a long time what the tests try for a moment
@@ -110,6 +113,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),
         Chore::Seed(options) => return seed::run(&options),
+        Chore::Doctor(options) => return doctor::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
         Chore::Soak { subject } => return soak::run(&subject),
         Chore::Tidy => tidy::run()?,

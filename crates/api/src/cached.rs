@@ -257,8 +257,9 @@ where
     F: FnOnce(Load) -> R + Send + 'static,
     R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
 {
+    // Here: the load runs on a task of its own.
+    let (id, work) = (request_id::current(), repeats::current());
     let load = |at: Load| {
-        let (id, work) = (request_id::current(), repeats::current());
         let load = load(at);
         let load = async { Ok::<_, Problem>(load.await?.map_or_else(Loaded::absent, loaded)) };
         request_id::within(id, repeats::within(work, load))

@@ -48,8 +48,11 @@ pub(crate) async fn run(lookup: Lookup<'_>, options: Options) -> anyhow::Result<
     } else {
         print!("{}", printed(&checks));
     }
-    let bad: Vec<&str> =
-        checks.iter().filter(|check| check.verdict == Verdict::Bad).map(|check| check.name).collect();
+    let bad: Vec<&str> = checks
+        .iter()
+        .filter(|check| check.verdict == Verdict::Bad)
+        .map(|check| check.name)
+        .collect();
     if !bad.is_empty() {
         bail!("bad: {}; do what stands behind the arrows", bad.join(", "));
     }

@@ -47,8 +47,8 @@ tokio::task_local! {
 /// Does a piece of work, and reports to `found` which statements it repeats. `name` says what it was; it is
 /// called only where statements were run.
 ///
-/// The work ends with the last task that it was handed to ([`current`], [`within`]). Costs an allocation, and a few
-/// nanoseconds for each statement; none where no statement is run.
+/// The work ends with the last task that it was handed to ([`current`], [`within`]). Costs two allocations, and some
+/// nanoseconds for each statement; nothing is allocated where no statement is run and nothing handed on.
 pub async fn watch<T>(
     found: &Found,
     work: impl Future<Output = T>,
@@ -64,12 +64,12 @@ pub(crate) async fn watch_allowing<T>(
     work: impl Future<Output = T>,
     name: impl FnOnce(&T) -> String,
 ) -> T {
-    let slot = Slot { allowed, found: found.clone(), lane: OnceCell::new() };
+    let slot = Slot { allowed, found: found.clone(), work: OnceCell::new() };
     let named = async {
         let done = work.await;
         WORK.with(|slot| {
-            if let Some(lane) = slot.lane.get() {
-                lane.whole.name.get_or_init(|| name(&done));
+            if let Some(work) = slot.work.get() {
+                work.whole.name.get_or_init(|| name(&done));
             }
         });
         done
@@ -80,73 +80,72 @@ pub(crate) async fn watch_allowing<T>(
 /// Does one turn of a loop that rightly runs the same statements in every turn: one attempt, one chunk, one page.
 /// What is repeated inside the turn is found as before.
 pub async fn expected<T>(reason: Reason, turn: impl Future<Output = T>) -> T {
-    let lane = current().map(|Work(lane)| {
-        lane.whole.turns[reason as usize].fetch_add(1, Relaxed);
-        Work(Lane::of(Arc::clone(&lane.whole)))
+    let work = current().map(|Work { whole, .. }| {
+        whole.turns[reason as usize].fetch_add(1, Relaxed);
+        Work { whole, turn: Some(Arc::default()) }
     });
-    within(lane, turn).await
+    within(work, turn).await
 }
 
 /// A piece of work under way.
 #[derive(Clone)]
-pub struct Work(Arc<Lane>);
+pub struct Work {
+    whole: Arc<Whole>,
+    /// The turn of a loop in it, which is counted by itself.
+    turn: Option<Arc<Mutex<Runs>>>,
+}
 
-/// The work that this task does, for a task that does a part of it.
+/// The work that this task does, for a task that does a part of it. Costs an allocation where no statement was run yet.
 #[must_use]
 pub fn current() -> Option<Work> {
-    WORK.try_with(|slot| Work(Arc::clone(slot.lane()))).ok()
+    WORK.try_with(|slot| slot.work().clone()).ok()
 }
 
 /// Does a part of `work`, which may run on another task.
 pub async fn within<T>(work: Option<Work>, part: impl Future<Output = T>) -> T {
-    let Some(Work(lane)) = work else { return part.await };
-    let (allowed, found) = (lane.whole.allowed, lane.whole.found.clone());
-    WORK.scope(Slot { allowed, found, lane: OnceCell::from(lane) }, part).await
+    let Some(work) = work else { return part.await };
+    let (allowed, found) = (work.whole.allowed, work.whole.found.clone());
+    WORK.scope(Slot { allowed, found, work: OnceCell::from(work) }, part).await
 }
 
 /// A statement begins.
 pub(crate) fn note(text: &str) {
     // Outside of any work nobody counts.
-    WORK.try_with(|slot| slot.lane().note(text)).unwrap_or_default();
+    WORK.try_with(|slot| slot.work().note(text)).unwrap_or_default();
 }
 
 /// What a task knows of its work; nothing is allocated before the first statement.
 struct Slot {
     allowed: u32,
     found: Found,
-    lane: OnceCell<Arc<Lane>>,
+    work: OnceCell<Work>,
 }
 
 impl Slot {
-    fn lane(&self) -> &Arc<Lane> {
-        self.lane.get_or_init(|| {
-            Lane::of(Arc::new(Whole {
+    fn work(&self) -> &Work {
+        self.work.get_or_init(|| {
+            let whole = Whole {
                 allowed: self.allowed,
                 found: self.found.clone(),
                 name: OnceLock::new(),
+                runs: Mutex::default(),
                 repeated: Mutex::default(),
                 turns: Default::default(),
-            }))
+            };
+            Work { whole: Arc::new(whole), turn: None }
         })
     }
 }
 
-/// What is counted together: a piece of work, or one turn of a loop in it.
-struct Lane {
-    whole: Arc<Whole>,
-    runs: Mutex<Vec<Runs>>,
-}
-
-struct Runs {
-    fingerprint: u64,
-    count: u32,
-}
+/// How often each statement ran, by its fingerprint.
+type Runs = Vec<(u64, u32)>;
 
 /// A piece of work with all its turns, reported when nobody works on it any more.
 struct Whole {
     allowed: u32,
     found: Found,
     name: OnceLock<String>,
+    runs: Mutex<Runs>,
     repeated: Mutex<Vec<Repeated>>,
     turns: [AtomicU64; 3],
 }
@@ -158,25 +157,20 @@ struct Repeated {
     count: u32,
 }
 
-impl Lane {
-    fn of(whole: Arc<Whole>) -> Arc<Self> {
-        /// More statements than our endpoints take.
-        const USUAL: usize = 16;
-        Arc::new(Self { whole, runs: Mutex::new(Vec::with_capacity(USUAL)) })
-    }
-
+impl Work {
     fn note(&self, text: &str) {
+        let runs = self.turn.as_deref().unwrap_or(&self.whole.runs);
         let fingerprint = fingerprint(text);
-        let mut all = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = runs.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = all.len() == MOST_STATEMENTS;
-        let count = match all.iter_mut().find(|runs| runs.fingerprint == fingerprint) {
-            Some(runs) => {
-                runs.count += 1;
-                runs.count
+        let count = match all.iter_mut().find(|(known, _)| *known == fingerprint) {
+            Some((_, count)) => {
+                *count += 1;
+                *count
             }
             None if is_full => return,
             None => {
-                all.push(Runs { fingerprint, count: 1 });
+                all.push((fingerprint, 1));
                 1
             }
         };

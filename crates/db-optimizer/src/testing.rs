@@ -94,6 +94,18 @@ impl TestDatabase {
         run(&self.url(), sql).await;
     }
 
+    /// Runs SQL that may fail as the database's owner.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    ///
+    /// # Panics
+    /// Where the server is gone.
+    pub async fn try_run(&self, sql: &str) -> Result<(), String> {
+        let mut admin = self.admin().await;
+        admin.batch_execute(sql).await.map_err(|error| error.to_string())
+    }
+
     /// One number, as the database's owner sees it.
     ///
     /// # Panics

@@ -132,14 +132,17 @@ mod tests {
 
     #[test]
     fn no_line_is_longer_than_a_terminal_is_wide_and_no_word_is_lost() {
-        let long = "한국어 and a_word_that_is_longer_than_the_whole_column_beside_the_names_of_checks";
+        let long =
+            "한국어 and a_word_that_is_longer_than_the_whole_column_beside_the_names_of_checks";
         let checks = [
             Check::ok("postgresql", "15.8"),
             Check::bad("foreign keys", long.repeat(3), "do this, ".repeat(20)),
         ];
         let table = printed(&checks);
         assert!(table.lines().all(|line| line.chars().count() <= COLUMNS), "{table}");
-        assert!(table.starts_with("ok       postgresql          15.8\nbad      foreign keys        "));
+        assert!(
+            table.starts_with("ok       postgresql          15.8\nbad      foreign keys        ")
+        );
         assert!(table.ends_with("\n\n1 bad, 0 warn, 0 unknown, 1 ok\n"), "{table}");
         let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).count();
         let expected: usize = checks

@@ -91,7 +91,11 @@ fn autovacuum(server: &Server) -> Check {
     if server.is_autovacuum_on {
         return Check::ok(NAME, "on");
     }
-    Check::bad(NAME, "off: tables grow, and the planner guesses", "ALTER SYSTEM SET autovacuum = on")
+    Check::bad(
+        NAME,
+        "off: tables grow, and the planner guesses",
+        "ALTER SYSTEM SET autovacuum = on",
+    )
 }
 
 fn io_timing(server: &Server) -> Check {
@@ -197,7 +201,8 @@ fn slow(slow: Option<&Result<Slow, NoStatistics>>, advice: &[&Advice]) -> Check 
     match slow {
         Some(Err(missing)) => Check::unknown(NAME, missing.to_string(), missing.next_step()),
         Some(Ok(slow)) if slow.hidden > 0 && advice.is_empty() => {
-            let found = format!("{} statements of other roles are hidden from this one", slow.hidden);
+            let found =
+                format!("{} statements of other roles are hidden from this one", slow.hidden);
             Check::unknown(NAME, found, "grant pg_read_all_stats to the user of DATABASE_URL")
         }
         Some(Ok(_)) | None => told(NAME, Verdict::Warn, advice, "none above 100 ms"),

@@ -33,7 +33,8 @@ pub(super) async fn checks(settings: &Settings, clocks: &mut Vec<Clock>) -> Vec<
 async fn ask(url: &str) -> RedisResult<(HashMap<String, String>, Clock)> {
     let mut connection = Client::open(url)?.get_multiplexed_async_connection().await?;
     let before = Utc::now();
-    let (seconds, microseconds): (i64, u32) = redis::cmd("TIME").query_async(&mut connection).await?;
+    let (seconds, microseconds): (i64, u32) =
+        redis::cmd("TIME").query_async(&mut connection).await?;
     let time = DateTime::from_timestamp(seconds, microseconds * 1_000).unwrap_or_default();
     let clock = Clock { whose: "Redis", before, time, after: Utc::now() };
     let info: String = redis::cmd("INFO").query_async(&mut connection).await?;

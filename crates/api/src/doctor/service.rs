@@ -185,9 +185,7 @@ mod tests {
 
     #[test]
     fn a_hit_rate_is_judged_once_there_are_enough_answers() {
-        let figures = |hits: u64, misses: u64, hit_rate: f64| {
-            json!({ "hit_rate": hit_rate, "l1": { "hits": hits, "misses": misses } })
-        };
+        let figures = |hits: u64, misses: u64, hit_rate: f64| json!({ "hit_rate": hit_rate, "l1": { "hits": hits, "misses": misses } });
         assert_eq!(verdict(&figures(0, 999, 0.0)), Verdict::Unknown);
         assert_eq!(verdict(&figures(790, 210, 0.79)), Verdict::Warn);
         assert_eq!(verdict(&figures(800, 200, 0.8)), Verdict::Ok);
@@ -210,7 +208,8 @@ mod tests {
         assert_eq!((plans.verdict, plans.found.as_str()), (Verdict::Bad, "worse"));
         assert_eq!(waits.found, "3 callers waited for a connection, 7 ms at most; 0 got none");
         figures["pool"]["refused"] = json!(2);
-        figures["statement_statistics"] = json!({ "available": false, "reason": "why", "next_step": "do" });
+        figures["statement_statistics"] =
+            json!({ "available": false, "reason": "why", "next_step": "do" });
         figures["advice"] = json!([]);
         let verdicts = of_database(&figures).map(|check| check.verdict);
         assert_eq!(verdicts, [Verdict::Ok, Verdict::Unknown, Verdict::Warn]);

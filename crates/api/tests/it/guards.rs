@@ -5,6 +5,7 @@ use jebi_db_optimizer::testing::run_as_service;
 use jebi_domain::{Scope, SellerId};
 
 use crate::app::{TestApp, add_product};
+use crate::http::Request;
 use crate::matrix::{Ids, Operation, operations};
 use crate::process::{jebi, stderr};
 
@@ -162,4 +163,7 @@ async fn every_operation_takes_the_statements_it_says_and_scans_no_large_table()
             }
         }
     }
+    let figures = Request::new("GET", "/api/v1/performance/database").key(&key);
+    let figures = app.send(figures).await.expect(200).json();
+    assert_eq!(figures["n_plus_one"], serde_json::json!([]), "no operation repeats a statement");
 }

@@ -163,7 +163,8 @@ fn about_table(table: &Table, advise: &mut impl FnMut(&'static str, String, Stri
         advise(
             "sequential_scans",
             format!("{name} has {rows} rows and was read from end to end {scans} times"),
-            "find the statement among the slow ones, or by EXPLAIN, and give it an index".to_owned(),
+            "find the statement among the slow ones, or by EXPLAIN, and give it an index"
+                .to_owned(),
         );
     }
     if table.dead_share() > MANY_DEAD {

@@ -5,9 +5,9 @@ use diesel::Queryable;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz};
 use diesel_async::AsyncPgConnection;
 
+use super::NOT_OURS;
 use super::foreign_keys::{ForeignKey, without_index};
 use super::tables::LARGE_ROWS;
-use super::NOT_OURS;
 use crate::{Error, Statement};
 
 /// The indexes of the database, and what is missing among them.

@@ -101,8 +101,8 @@ fn after_comment(text: &str) -> &str {
 fn dollar_tag(text: &str) -> Option<&str> {
     let inside = text.strip_prefix('$')?;
     let end = inside.find('$')?;
-    let is_tag = inside[..end].chars().all(is_of_word)
-        && !inside.starts_with(|c: char| c.is_ascii_digit());
+    let is_tag =
+        inside[..end].chars().all(is_of_word) && !inside.starts_with(|c: char| c.is_ascii_digit());
     is_tag.then(|| &text[..end + 2])
 }
 
@@ -142,9 +142,8 @@ mod tests {
     }
 
     /// Pieces of statements, each closed.
-    const PIECES: [&str; 12] = [
-        "a", " ", "1", "$1", "(", ", ", "''", "'x'", "\"Col ' 4\"", "$$ ' $$", "/* ' */", "E'x'",
-    ];
+    const PIECES: [&str; 12] =
+        ["a", " ", "1", "$1", "(", ", ", "''", "'x'", "\"Col ' 4\"", "$$ ' $$", "/* ' */", "E'x'"];
 
     proptest! {
         /// Whatever stands around a string and in it, and however it is quoted.

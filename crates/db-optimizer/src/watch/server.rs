@@ -73,6 +73,7 @@ pub async fn server(admin: &Admin) -> Result<(Server, Result<(), NoStatistics>),
          FROM pg_database AS d WHERE d.datname = current_database()",
         vec![],
     );
-    let server = statement.one(admin).await.map_err(Error::of("ask PostgreSQL for its settings"))?;
+    let server =
+        statement.one(admin).await.map_err(Error::of("ask PostgreSQL for its settings"))?;
     Ok((server, find(admin).await?.map(|_| ())))
 }

@@ -1,6 +1,5 @@
 //! What is said of a database, each with the real cause of it.
 
-use diesel_async::SimpleAsyncConnection as _;
 use jebi_db_optimizer::Error;
 use jebi_db_optimizer::testing::{TestDatabase, run_as_service};
 use jebi_db_optimizer::watch::{
@@ -73,7 +72,7 @@ async fn an_index_whose_concurrent_build_broke_off_is_invalid() {
     let db = TestDatabase::new().await;
     db.run("CREATE TABLE twice (n int); INSERT INTO twice VALUES (1), (1)").await;
     let build = "CREATE UNIQUE INDEX CONCURRENTLY twice_once ON twice (n)";
-    db.admin().await.batch_execute(build).await.unwrap_err();
+    db.try_run(build).await.unwrap_err();
     let indexes = indexes(&db).await;
     let invalid: Vec<&str> = indexes.invalid().map(|index| index.name.as_str()).collect();
     assert_eq!(invalid, ["public.twice_once"]);
@@ -98,7 +97,10 @@ async fn a_foreign_key_needs_an_index_that_begins_with_its_columns_in_any_order(
     .await;
     let missing = async || indexes(&db).await.missing;
     let found = missing().await.remove(0);
-    assert_eq!((found.name.as_str(), found.columns.join(", ").as_str()), (r#""the Key""#, r#""A", b"#));
+    assert_eq!(
+        (found.name.as_str(), found.columns.join(", ").as_str()),
+        (r#""the Key""#, r#""A", b"#)
+    );
     assert_eq!(found.table, r#""Other Place"."Child""#);
     assert_eq!(found.refers_to, r#""Other Place"."Parent""#);
     assert_eq!(kinds(&db).await, ["missing_foreign_key_index"]);
@@ -143,8 +145,7 @@ async fn of_two_indexes_that_do_the_same_the_one_that_is_not_needed_is_the_dupli
     let mut found: Vec<(&str, &str)> =
         indexes.duplicates().map(|(index, other)| (index.name.as_str(), other)).collect();
     found.sort_unstable();
-    let expected =
-        [("public.a_plain", "public.a_unique"), ("public.b_second", "public.b_first")];
+    let expected = [("public.a_plain", "public.a_unique"), ("public.b_second", "public.b_first")];
     assert_eq!(found, expected);
 }
 

@@ -35,7 +35,9 @@ const COSTS: [fn(&mut Numbers, f64) -> f64; 7] = [
     // Two plans, by what is asked for.
     |numbers, _| if share(numbers) < 0.2 { 2_000.0 } else { 40.0 },
     // Twice as dear by night.
-    |numbers, hour| (2.0 + (hour / 24.0 * std::f64::consts::TAU).cos()) * (90.0 + 20.0 * share(numbers)),
+    |numbers, hour| {
+        (2.0 + (hour / 24.0 * std::f64::consts::TAU).cos()) * (90.0 + 20.0 * share(numbers))
+    },
     // Grows by half within the day.
     |numbers, hour| (300.0 + 6.0 * hour) * (0.5 + share(numbers)),
 ];
@@ -103,8 +105,12 @@ fn a_threefold_rise_of_one_statement_is_found_within_a_minute_whenever_it_comes(
             let broken: Vec<i64> = all
                 .iter()
                 // Enough calls in a window, and no noise of the same size as what is looked for.
-                .filter(|one| one.calls_per_second * every >= if every > 20.0 { 150.0 } else { 20.0 })
-                .filter(|one| ![COSTS[3], COSTS[4]].iter().any(|cost| std::ptr::fn_addr_eq(*cost, one.cost)))
+                .filter(|one| {
+                    one.calls_per_second * every >= if every > 20.0 { 150.0 } else { 20.0 }
+                })
+                .filter(|one| {
+                    ![COSTS[3], COSTS[4]].iter().any(|cost| std::ptr::fn_addr_eq(*cost, one.cost))
+                })
                 .map(|one| one.counter.query_id)
                 .collect();
             let change = 3_600.0 + every * f64::from(tenth) / 10.0;
@@ -172,7 +178,11 @@ fn few_calls_small_rises_and_resets_are_no_regressions() {
     assert_eq!(with(&[(-2_900, -290_000), (100, 10_000)]), [], "a reset");
     assert_eq!(with(&[(19, 1_900_000), (1, 100)]).len(), 1, "enough calls in two samples");
     let small = vec![(100, 400); 30];
-    assert_eq!(follow(&[small.as_slice(), &[(100, 4_400); 5]].concat()).1, [], "an index-only scan");
+    assert_eq!(
+        follow(&[small.as_slice(), &[(100, 4_400); 5]].concat()).1,
+        [],
+        "an index-only scan"
+    );
 }
 
 #[test]
