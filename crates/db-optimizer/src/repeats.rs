@@ -19,6 +19,8 @@ use std::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use futures::FutureExt as _;
+
 pub use found::{Finding, Found, Turns};
 
 /// A statement may run so often in one piece of work; from the next time on it is a finding.
@@ -49,42 +51,44 @@ tokio::task_local! {
 ///
 /// The work ends with the last task that it was handed to ([`current`], [`within`]). Costs two allocations, and some
 /// nanoseconds for each statement; nothing is allocated where no statement is run and nothing handed on.
-pub async fn watch<T>(
+pub fn watch<T>(
     found: &Found,
     work: impl Future<Output = T>,
     name: impl FnOnce(&T) -> String,
-) -> T {
-    watch_allowing(ALLOWED, found, work, name).await
+) -> impl Future<Output = T> {
+    watch_allowing(ALLOWED, found, work, name)
 }
 
 /// [`watch`] with another number in place of [`ALLOWED`].
-pub(crate) async fn watch_allowing<T>(
+pub(crate) fn watch_allowing<T>(
     allowed: u32,
     found: &Found,
     work: impl Future<Output = T>,
     name: impl FnOnce(&T) -> String,
-) -> T {
+) -> impl Future<Output = T> {
     let slot = Slot { allowed, found: found.clone(), work: OnceCell::new() };
-    let named = async {
-        let done = work.await;
+    // Adapters, not async blocks, which would hold the work twice.
+    let named = work.map(|done| {
         WORK.with(|slot| {
             if let Some(work) = slot.work.get() {
                 work.whole.name.get_or_init(|| name(&done));
             }
         });
         done
-    };
-    WORK.scope(slot, named).await
+    });
+    WORK.scope(slot, named)
 }
 
 /// Does one turn of a loop that rightly runs the same statements in every turn: one attempt, one chunk, one page.
 /// What is repeated inside the turn is found as before.
-pub async fn expected<T>(reason: Reason, turn: impl Future<Output = T>) -> T {
+///
+/// The turn begins to be one when this is called.
+pub fn expected<T>(reason: Reason, turn: impl Future<Output = T>) -> impl Future<Output = T> {
     let work = current().map(|Work { whole, .. }| {
         whole.turns[reason as usize].fetch_add(1, Relaxed);
         Work { whole, turn: Some(Arc::default()) }
     });
-    within(work, turn).await
+    within(work, turn)
 }
 
 /// A piece of work under way.
@@ -102,10 +106,10 @@ pub fn current() -> Option<Work> {
 }
 
 /// Does a part of `work`, which may run on another task.
-pub async fn within<T>(work: Option<Work>, part: impl Future<Output = T>) -> T {
-    let Some(work) = work else { return part.await };
+pub fn within<T>(work: Option<Work>, part: impl Future<Output = T>) -> impl Future<Output = T> {
+    let Some(work) = work else { return part.left_future() };
     let (allowed, found) = (work.whole.allowed, work.whole.found.clone());
-    WORK.scope(Slot { allowed, found, work: OnceCell::from(work) }, part).await
+    WORK.scope(Slot { allowed, found, work: OnceCell::from(work) }, part).right_future()
 }
 
 /// A statement begins.

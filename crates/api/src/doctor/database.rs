@@ -51,7 +51,7 @@ fn version(server: &Server) -> Check {
 }
 
 fn letters(server: &Server) -> Check {
-    const NAME: &str = "letters";
+    const NAME: &str = "lc_ctype";
     let found = format!("encoding {}, LC_CTYPE {}", server.encoding, server.lc_ctype);
     let again = "make the database again from template0 with ENCODING 'UTF8' LC_CTYPE 'C.UTF-8', \
                  and load it from a dump";

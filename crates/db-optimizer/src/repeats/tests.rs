@@ -65,19 +65,20 @@ async fn turns_that_are_declared_are_not_found_but_what_they_repeat_inside_is() 
 async fn what_spawned_tasks_run_counts_together_and_is_reported_when_the_last_has_ended() {
     let found = Found::default();
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
+    let mut late = tokio::task::JoinSet::new();
     let work = async {
         note(ORDER);
         let handed = current();
         tokio::spawn(within(handed.clone(), async { note(ORDER) })).await.unwrap();
-        tokio::spawn(within(handed, async {
+        late.spawn(within(handed, async {
             wait.await.unwrap();
             note(ORDER);
-        }))
+        }));
     };
-    let late = watch(&found, work, |_| "work".to_owned()).await;
+    runs(&found, work).await;
     assert!(found.findings().is_empty());
     go.send(()).unwrap();
-    late.await.unwrap();
+    late.join_all().await;
     assert_eq!(counts(&found), [("work".to_owned(), ORDER.to_owned(), 3)]);
 }
 
