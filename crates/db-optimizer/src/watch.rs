@@ -22,11 +22,11 @@ pub use advice::{Advice, Known, advise};
 pub use foreign_keys::ForeignKey;
 pub use indexes::{Index, Indexes};
 pub use plans::Plans;
-pub use regressions::{Counter, Regression, Regressions};
+pub use regressions::Regression;
 pub use server::{Server, server};
-pub use slow::{SLOW, Slow, SlowStatement};
+pub use slow::{Slow, SlowStatement};
 pub use statistics::NoStatistics;
-pub use tables::{LARGE_ROWS, Table};
+pub use tables::Table;
 
 /// What is looked at beside the tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -137,3 +137,27 @@ pub(super) fn shortened(text: &str) -> String {
     line.truncate(line.floor_char_boundary(SHOWN_BYTES));
     line
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_same_finding_is_logged_once_in_ten_minutes() {
+        let mut kept = Kept::default();
+        let mut logged = |work, statement| kept.add(work, statement, 3);
+        assert!(logged("a", "SELECT 1") && logged("b", "SELECT 1") && logged("a", "SELECT 2"));
+        assert!(!logged("a", "SELECT 1"));
+        tokio::time::advance(LOGGED_EVERY - Duration::from_secs(1)).await;
+        assert!(!logged("a", "SELECT 1"));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(logged("a", "SELECT 1") && !logged("a", "SELECT 1"));
+    }
+
+    #[test]
+    fn a_statement_is_one_line_of_bounded_length() {
+        assert_eq!(shortened("SELECT a\n   FROM b"), "SELECT a FROM b");
+        let long = shortened(&"가".repeat(1_000));
+        assert_eq!((long.len(), long.chars().count()), (999, 333));
+    }
+}

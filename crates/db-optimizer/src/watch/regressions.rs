@@ -9,13 +9,13 @@ use chrono::{DateTime, Utc};
 
 /// What a statement has done since PostgreSQL began to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Counter {
+pub(super) struct Counter {
     /// As PostgreSQL calls the statement.
-    pub query_id: i64,
+    pub(super) query_id: i64,
     /// How often it ran.
-    pub calls: i64,
+    pub(super) calls: i64,
     /// Pages of 8 kB that it read, from memory or from disk.
-    pub buffers: i64,
+    pub(super) buffers: i64,
 }
 
 /// A statement that reads at least three times what it read before.
@@ -57,7 +57,7 @@ const MOST: usize = 1_000;
 
 /// Follows statements by samples of their counters.
 #[derive(Debug, Default)]
-pub struct Regressions {
+pub(super) struct Regressions {
     sample: u64,
     tracks: HashMap<i64, Track>,
 }
@@ -122,7 +122,7 @@ impl Baseline {
 impl Regressions {
     /// Adds a sample of all statements and gives the regressions that it shows for the first time. A counter that went
     /// down was reset.
-    pub fn add(&mut self, at: DateTime<Utc>, counters: &[Counter]) -> Vec<Regression> {
+    pub(super) fn add(&mut self, at: DateTime<Utc>, counters: &[Counter]) -> Vec<Regression> {
         self.sample += 1;
         let mut news = Vec::new();
         for counter in counters {
@@ -138,8 +138,7 @@ impl Regressions {
     }
 
     /// The statements that read more than they used to, those that read most first.
-    #[must_use]
-    pub fn current(&self) -> Vec<Regression> {
+    pub(super) fn current(&self) -> Vec<Regression> {
         let tracks = self.tracks.values();
         let mut current: Vec<Regression> = tracks
             .filter_map(|track| track.regression.as_ref().map(|(found, ..)| found.clone()))

@@ -28,8 +28,6 @@ pub struct Server {
     pub max_connections: i64,
     /// Those of them that are kept for superusers.
     pub reserved_connections: i64,
-    /// In bytes.
-    pub shared_buffers: i64,
     /// Connections that are open now.
     pub open_connections: i64,
     /// Whether it is on this machine, as far as the connection tells.
@@ -43,21 +41,8 @@ pub struct Server {
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Query`].
 pub async fn server(admin: &Admin) -> Result<(Server, Result<(), NoStatistics>), Error> {
-    type Sql = (
-        BigInt,
-        Text,
-        Text,
-        Text,
-        Double,
-        Bool,
-        Bool,
-        BigInt,
-        BigInt,
-        BigInt,
-        BigInt,
-        Bool,
-        Timestamptz,
-    );
+    type Sql =
+        (BigInt, Text, Text, Text, Double, Bool, Bool, BigInt, BigInt, BigInt, Bool, Timestamptz);
     let statement = Statement::<Sql>::new(
         "SELECT current_setting('server_version_num')::bigint, d.datctype::text,
                 d.datlocprovider::text, pg_encoding_to_char(d.encoding)::text,
@@ -65,7 +50,6 @@ pub async fn server(admin: &Admin) -> Result<(Server, Result<(), NoStatistics>),
                 current_setting('track_io_timing')::bool,
                 current_setting('max_connections')::bigint,
                 current_setting('superuser_reserved_connections')::bigint,
-                pg_size_bytes(current_setting('shared_buffers')),
                 (SELECT sum(numbackends)::bigint FROM pg_stat_database),
                 coalesce(inet_server_addr() <<= inet '127.0.0.0/8'
                          OR inet_server_addr() = inet '::1', true),

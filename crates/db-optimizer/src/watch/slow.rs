@@ -12,7 +12,7 @@ use super::statistics::{Extension, NoStatistics, find, readable};
 use crate::{Error, Statement};
 
 /// A statement is slow that takes longer, in the mean or once.
-pub const SLOW: Duration = Duration::from_millis(100);
+const SLOW: Duration = Duration::from_millis(100);
 /// So many are read.
 const MOST: u32 = 50;
 

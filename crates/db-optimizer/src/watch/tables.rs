@@ -9,7 +9,7 @@ use super::NOT_OURS;
 use crate::{Error, Statement};
 
 /// With so many rows, reading a table from end to end shows.
-pub const LARGE_ROWS: u64 = 10_000;
+pub(super) const LARGE_ROWS: u64 = 10_000;
 
 /// A table, or a materialized view. Rows are estimates, as PostgreSQL keeps them.
 #[derive(Debug, Clone, PartialEq, Eq, Queryable)]
