@@ -115,7 +115,10 @@ fn pool_size(server: &Server, settings: &Settings) -> Check {
     const PER_CORE: usize = 4;
     let (size, overflow) = (settings.pool.size, settings.pool.overflow);
     let room = server.max_connections - server.reserved_connections;
-    let found = format!("{size} connections and {overflow} more; PostgreSQL takes {room}");
+    let found = format!(
+        "{size} connections and {overflow} more; PostgreSQL takes {room}, of which {} are open",
+        server.open_connections
+    );
     if i64::from(size) + i64::from(overflow) + BESIDE > room {
         let next = "lower DATABASE_MAX_OVERFLOW or raise max_connections: every process of the \
                     service takes as many";
