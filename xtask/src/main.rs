@@ -15,6 +15,7 @@ mod ci;
 mod codegen;
 mod command;
 mod dev;
+mod doctor;
 mod env_file;
 mod environment;
 mod files;
@@ -76,6 +77,8 @@ enum Chore {
     Seed(seed::Options),
     /// Bring the indexes of dev's database to what the queries want (`jebi optimize`)
     Optimize(optimize::Options),
+    /// Look at dev's database, Redis and service, and say what to do next
+    Doctor(doctor::Options),
     /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
     ApiFuzz(api_fuzz::Options),
     /// Try for a long time what the tests try for a moment
@@ -114,6 +117,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Import(options) => return import::run(&options),
         Chore::Optimize(options) => return optimize::run(&options),
         Chore::Seed(options) => return seed::run(&options),
+        Chore::Doctor(options) => return doctor::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
         Chore::Soak { subject } => return soak::run(&subject),
         Chore::Tidy => tidy::run()?,

@@ -18,6 +18,7 @@ use jebi_cache::{
     Namespace, NamespaceConfig, Scope,
 };
 use jebi_db_optimizer::relay::Happened;
+use jebi_db_optimizer::repeats;
 use jebi_domain::{At, PageSize, SellerId, Sight};
 use uuid::Uuid;
 
@@ -82,6 +83,15 @@ const RULES: &[(&str, &[&str])] = &[
     ("products:imported", &["products:updated"]),
     ("products:edited", &["products:{id}", "search:{id}", "inventory", "products_detail:{id}"]),
 ];
+
+/// Whether some rule says what an event ends.
+pub(crate) fn has_rule(event: &str) -> bool {
+    RULES.iter().any(|(known, _)| *known == event)
+}
+
+/// How long an answer is given without asking PostgreSQL, where nothing it shows has changed; and how much longer where
+/// PostgreSQL does not answer.
+pub(crate) const LIFETIMES: (Duration, Duration) = (FRESH_FOR, STALE_FOR);
 
 impl Caches {
     /// The namespaces and rules on top of what the settings say.
@@ -285,7 +295,10 @@ where
     R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
 {
     let again = load.clone();
-    let named = |at: Load| request_id::within(request_id::current(), encoded(load(at)));
+    // Here: the load runs on a task of its own.
+    let (id, work) = (request_id::current(), repeats::current());
+    let named =
+        |at: Load| request_id::within(id, repeats::within(work, encoded(load(at))));
     let hit = answers.namespace.get_or_load(key, named).await?;
     if hit.level() == Level::Load {
         answers.note(key, again);
@@ -412,6 +425,13 @@ mod tests {
         assert_eq!(kind("products:updated", json!(["price", "stock"])), "products:edited");
         assert_eq!(kind("products:updated", json!(["price", "status"])), "products:updated");
         assert_eq!(kind("products:updated", json!(null)), "products:updated");
+    }
+
+    #[test]
+    fn every_event_that_is_written_has_a_rule() {
+        for event in jebi_db_optimizer::relay::NAMES {
+            assert!(has_rule(event), "{event}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use jebi_db_optimizer::Admin;
 
 use crate::settings::{self, Settings, environment};
-use crate::{import, optimize, seed, serve, work};
+use crate::{doctor, import, optimize, seed, serve, work};
 
 /// Jebi (제비): orders of Korean marketplaces, for their sellers.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Seller(seller::Command),
     /// Bring the indexes of the database to what the queries want, and prove by running them that they help.
     Optimize(optimize::Options),
+    /// Look at the database, Redis and the running service, and say what to do next.
+    Doctor(doctor::Options),
     /// Make products and orders that look like real ones, the same for the same seed.
     Seed(seed::Options),
     /// Import orders from a CSV file in the format of `data/README.md`, plain or `.zst`.
@@ -60,6 +62,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::serve(Settings::from_lookup(lookup)?).await,
         Command::Worker => work::work(Settings::from_lookup(lookup)?).await,
         Command::Migrate => migrate().await,
+        Command::Doctor(options) => doctor::run(lookup, options).await,
         Command::Seller(command) => command.run().await,
         Command::Optimize(options) => {
             optimize::run(&settings::database_url(lookup)?, options).await

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use jebi_cache::Propagation;
+use jebi_db_optimizer::repeats::{Reason, expected, watch};
 use jebi_db_optimizer::{Error, Pool, random, relay};
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
@@ -43,7 +44,8 @@ impl Relay {
                 _ = tick.tick() => {}
                 () = self.state.committed.notified() => {}
             }
-            let done = self.round().await;
+            let found = self.state.repeats.clone();
+            let done = watch(&found, self.round(), |_| "relay".to_owned()).await;
             if let (Err(error), false) = (&done, is_failing) {
                 tracing::warn!(causes = causes(error), "events are not followed: {error}");
             }
@@ -95,7 +97,7 @@ impl Relay {
             }
         };
         loop {
-            let news = relay::news(&self.db, followed).await?;
+            let news = expected(Reason::Pages, relay::news(&self.db, followed)).await?;
             if news.is_broken {
                 caches.all.clear_this_process();
             }
@@ -114,7 +116,7 @@ impl Relay {
         let Some(followed) = self.followed else { return Ok(false) };
         let mut upto = announced;
         while upto < followed {
-            let news = relay::news(&self.db, upto).await?;
+            let news = expected(Reason::Pages, relay::news(&self.db, upto)).await?;
             let reported = if news.is_broken {
                 // They were thrown away before Redis heard of them.
                 self.state.caches.all.clear().await.l2
@@ -125,7 +127,7 @@ impl Relay {
                 return Ok(false);
             }
             upto = news.upto;
-            relay::announced(&self.db, upto).await?;
+            expected(Reason::Pages, relay::announced(&self.db, upto)).await?;
         }
         Ok(true)
     }

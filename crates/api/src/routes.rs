@@ -28,6 +28,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(products::find)
             .service(products::update)
             .service(performance::cache_figures)
+            .service(performance::database_figures)
             .service(performance::start_optimization)
             .service(performance::optimization)
             .service(jobs::list)

@@ -1,13 +1,15 @@
 //! `jebi serve`: settings → state → server.
 
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
-use jebi_db_optimizer::{Pool, housekeeping, jobs};
+use jebi_db_optimizer::repeats::{Found, watch};
+use jebi_db_optimizer::{Error, Pool, housekeeping, jobs};
 use jebi_work::Optimizer;
 use secrecy::ExposeSecret as _;
 use tokio::time::MissedTickBehavior;
@@ -19,7 +21,7 @@ use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{openapi, request_id, routes, work};
+use crate::{openapi, repeats, request_id, routes, work};
 
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -52,12 +54,17 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
     let url = settings.database_url.expose_secret().to_owned();
     let state = State::new(db, settings)?;
-    let mut relay = Relay::new(state.clone(), beside);
+    let mut relay = Relay::new(state.clone(), beside.clone());
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
     if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
         tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
     }
-    let beside = [tokio::spawn(keep_house(state.db.clone())), tokio::spawn(relay.run())];
+    let house = keep_house(state.db.clone(), Arc::clone(&state.repeats));
+    let beside = [
+        tokio::spawn(house),
+        tokio::spawn(relay.run()),
+        tokio::spawn(watch_plans(state.clone(), beside)),
+    ];
     let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
     let runner = for_work.map(|db| work::runner(db, workers, optimizer, state.jobs.clone()));
     let working =
@@ -107,6 +114,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
             .split_for_parts();
         app.app_data(Data::new(state.clone()))
             .configure(|config| routes::describing(config, document))
+            .wrap(from_fn(repeats::watch))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(request_id::name))
     })
@@ -150,7 +158,7 @@ pub(crate) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send +
 }
 
 /// Folds totals and tidies behind the jobs all the time, and throws old rows away now and then.
-pub(crate) async fn keep_house(db: Pool) {
+pub(crate) async fn keep_house(db: Pool, found: Arc<Found>) {
     /// A reader adds what is not folded yet, at most a few thousand rows.
     const FOLD: Duration = Duration::from_millis(500);
     const TIDY_EVERY: u32 = 4;
@@ -159,21 +167,45 @@ pub(crate) async fn keep_house(db: Pool) {
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u32.. {
         tick.tick().await;
-        let mut done = housekeeping::fold_totals(&db).await.map(|_| ());
-        if done.is_ok() && round % TIDY_EVERY == 0 {
-            done = jobs::tidy(&db).await.map(|_| ());
-        }
-        if done.is_ok() && round % FORGET_EVERY == 0 {
-            done = jobs::rotate(&db).await;
-        }
-        if done.is_ok() && round % FORGET_EVERY == 0 {
-            done = housekeeping::forget_answers(&db).await;
-        }
-        if done.is_ok() && round % FORGET_EVERY == 0 {
-            done = jebi_db_optimizer::relay::rotate(&db).await;
-        }
+        let work = async {
+            housekeeping::fold_totals(&db).await?;
+            if round % TIDY_EVERY == 0 {
+                jobs::tidy(&db).await?;
+            }
+            if round % FORGET_EVERY == 0 {
+                jobs::rotate(&db).await?;
+                housekeeping::forget_answers(&db).await?;
+                jebi_db_optimizer::relay::rotate(&db).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        let done = watch(&found, work, |_| "housekeeping".to_owned()).await;
         if let Err(error) = done {
             tracing::warn!(causes = causes(&error), "housekeeping put off: {error}");
+        }
+    }
+}
+
+/// Looks at what statements read, on a connection that no request waits for.
+async fn watch_plans(state: State, db: Pool) {
+    /// A plan that went bad in between shows in the second sample after, half a minute later.
+    const EVERY: Duration = Duration::from_secs(15);
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        match state.plans.sample(&db).await {
+            Ok(news) => news.iter().for_each(|(found, statement)| {
+                let (before, now) = (found.before, found.now);
+                tracing::warn!(
+                    statement,
+                    before,
+                    now,
+                    calls = found.calls,
+                    "A statement reads {now:.0} pages a call, before it were {before:.0}"
+                );
+            }),
+            Err(error) => tracing::debug!(causes = causes(&error), "no sample: {error}"),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use jebi_cache::L1;
+use jebi_db_optimizer::repeats::Found;
+use jebi_db_optimizer::watch::Plans;
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey};
 use jebi_work::{Wake, WarmUp};
@@ -28,6 +30,10 @@ pub(crate) struct Shared {
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
     pub(crate) trend: Trend,
+    /// Statements that requests and what runs beside them were found to repeat.
+    pub(crate) repeats: Arc<Found>,
+    /// The plans of the database's statements.
+    pub(crate) plans: Plans,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
     /// Wakes this process's workers.
@@ -53,6 +59,8 @@ impl State {
             l1: settings.l1,
             is_compressing: settings.compression.level > 0,
             trend: Trend::default(),
+            repeats: Arc::default(),
+            plans: Plans::default(),
             committed: Notify::new(),
             jobs: Wake::default(),
             streams: Streams::default(),

@@ -36,7 +36,7 @@ pub async fn work(settings: Settings) -> anyhow::Result<()> {
     );
     let stop = stop_signal()?;
     let db = settings.connect_for_work()?;
-    let house = tokio::spawn(keep_house(db.clone()));
+    let house = tokio::spawn(keep_house(db.clone(), Arc::default()));
     tracing::info!("Working on {workers} claims at once");
     let url = settings.database_url.expose_secret().to_owned();
     let optimizer = Optimizer { url, warm_up: None };

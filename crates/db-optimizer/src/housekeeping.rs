@@ -4,6 +4,7 @@ use diesel::sql_types::BigInt;
 use jebi_domain::SellerId;
 use uuid::Uuid;
 
+use crate::repeats::{Reason, expected};
 use crate::{Bind, Error, Pool, Statement};
 
 type UuidSql = diesel::sql_types::Uuid;
@@ -22,7 +23,7 @@ pub async fn fold_totals(pool: &Pool) -> Result<u64, Error> {
     ] {
         for seller in sellers_in(pool, deltas).await? {
             // One seller's trouble keeps nobody else waiting.
-            match fold_one(pool, seller, fold).await {
+            match expected(Reason::Chunks, fold_one(pool, seller, fold)).await {
                 Ok(count) => folded += count,
                 Err(error) => failed = Some(error),
             }
@@ -98,7 +99,8 @@ pub async fn forget_answers(pool: &Pool) -> Result<(), Error> {
             vec![Bind::from(seller)],
         );
         let transaction = pool.begin(seller).await?;
-        statement.run(&transaction).await.map_err(Error::of("forget old answers"))?;
+        let forgotten = expected(Reason::Chunks, statement.run(&transaction)).await;
+        forgotten.map_err(Error::of("forget old answers"))?;
         transaction.commit().await?;
     }
     Ok(())

@@ -19,17 +19,19 @@ mod pool;
 pub mod products;
 mod random;
 pub mod relay;
+pub mod repeats;
 pub mod sellers;
 mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trail;
+pub mod watch;
 
 pub use admin::Admin;
 pub use error::{Error, Refused};
-pub use migrate::{migrate, pending};
+pub use migrate::{migrate, pending, pending_for_owner};
 pub use plan::{Plan, explain};
-pub use pool::{Config, Pool, PoolState, Transaction};
+pub use pool::{Config, Pool, PoolState, PoolWaits, Transaction};
 pub use random::random;
 pub use statement::{Bind, Statement};
 pub use trail::Author;

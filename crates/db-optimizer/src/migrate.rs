@@ -4,7 +4,7 @@ use std::time::Duration;
 use diesel::migration::{Migration, MigrationSource as _};
 use diesel::pg::Pg;
 use diesel::sql_types::{Bool, Text};
-use diesel_async::AsyncMigrationHarness;
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness as _, embed_migrations};
 
 use crate::{Admin, Bind, Error, Pool, Statement};
@@ -38,11 +38,28 @@ pub async fn migrate(admin: Admin) -> Result<Vec<String>, Error> {
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Query`].
 pub async fn pending(pool: &Pool) -> Result<Vec<String>, Error> {
+    lacking(&*pool.get().await?).await
+}
+
+/// The same as the owner sees it. Statements: 2; 1 where the database has none at all.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Query`].
+pub async fn pending_for_owner(admin: &Admin) -> Result<Vec<String>, Error> {
+    let table = "SELECT to_regclass('__diesel_schema_migrations') IS NOT NULL";
+    let is_there = Statement::<Bool>::new(table, vec![]).one(admin).await;
+    if is_there.map_err(Error::of("look for the applied migrations"))? {
+        lacking(admin).await
+    } else {
+        known()
+    }
+}
+
+async fn lacking(connection: &AsyncPgConnection) -> Result<Vec<String>, Error> {
     let applied =
         Statement::<Text>::new("SELECT version::text FROM __diesel_schema_migrations", vec![]);
-    let connection = pool.get().await?;
     let applied: HashSet<String> = applied
-        .all(&connection)
+        .all(connection)
         .await
         .map_err(Error::of("read the applied migrations"))?
         .into_iter()

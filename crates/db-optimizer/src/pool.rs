@@ -1,8 +1,10 @@
+use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, Instant};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent};
 use diesel_async::{AsyncConnection as _, AsyncPgConnection, SimpleAsyncConnection as _};
@@ -51,8 +53,10 @@ pub struct Pool {
     connections: bb8::Pool<Manager>,
     /// bb8 serves waiting callers in no order, so that some starve; the semaphore is fair.
     permits: Arc<Semaphore>,
+    most: u32,
     timeout: Duration,
     statements: Arc<AtomicU64>,
+    waits: Arc<Waits>,
 }
 
 /// How the pool is used at this moment.
@@ -62,6 +66,50 @@ pub struct PoolState {
     pub open: u32,
     /// Those of them that nobody uses.
     pub idle: u32,
+    /// As many may be open.
+    pub most: u32,
+}
+
+/// How callers have waited for a connection since the pool was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolWaits {
+    /// Callers for whom no connection was free.
+    pub callers: u64,
+    /// What they waited, all together.
+    pub total: Duration,
+    /// What one of them waited, at most.
+    pub longest: Duration,
+    /// Those of them who got none.
+    pub refused: u64,
+}
+
+/// [`PoolWaits`] in the making.
+#[derive(Debug, Default)]
+struct Waits {
+    callers: AtomicU64,
+    total_us: AtomicU64,
+    longest_us: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Waits {
+    fn note(&self, waited: Duration, is_refused: bool) {
+        let us = u64::try_from(waited.as_micros()).unwrap_or(u64::MAX);
+        self.callers.fetch_add(1, Relaxed);
+        self.total_us.fetch_add(us, Relaxed);
+        self.longest_us.fetch_max(us, Relaxed);
+        self.refused.fetch_add(is_refused.into(), Relaxed);
+    }
+
+    fn so_far(&self) -> PoolWaits {
+        let time = |us: &AtomicU64| Duration::from_micros(us.load(Relaxed));
+        PoolWaits {
+            callers: self.callers.load(Relaxed),
+            total: time(&self.total_us),
+            longest: time(&self.longest_us),
+            refused: self.refused.load(Relaxed),
+        }
+    }
 }
 
 impl Pool {
@@ -98,8 +146,10 @@ impl Pool {
         Ok(Self {
             connections,
             permits: Arc::new(Semaphore::new(most as usize)),
+            most,
             timeout: config.timeout,
             statements,
+            waits: Arc::default(),
         })
     }
 
@@ -110,7 +160,17 @@ impl Pool {
             let connection = self.connections.get().await.map_err(no_connection)?;
             Ok(Lent { connection, _permit: permit })
         };
-        tokio::time::timeout(self.timeout, lend).await.map_err(no_connection)?
+        let mut lend = std::pin::pin!(lend);
+        // Where one is free there is nothing to measure.
+        let at_once = poll_fn(|context| Poll::Ready(lend.as_mut().poll(context))).await;
+        if let Poll::Ready(lent) = at_once {
+            return lent;
+        }
+        let began = Instant::now();
+        let lent = tokio::time::timeout(self.timeout, lend).await;
+        let lent = lent.map_err(no_connection).and_then(|lent| lent);
+        self.waits.note(began.elapsed(), lent.is_err());
+        lent
     }
 
     /// Begins a transaction that may write rows of `seller` and of nobody else. One round trip.
@@ -158,7 +218,13 @@ impl Pool {
     #[must_use]
     pub fn state(&self) -> PoolState {
         let state = self.connections.state();
-        PoolState { open: state.connections, idle: state.idle_connections }
+        PoolState { open: state.connections, idle: state.idle_connections, most: self.most }
+    }
+
+    /// How callers have waited.
+    #[must_use]
+    pub fn waits(&self) -> PoolWaits {
+        self.waits.so_far()
     }
 }
 

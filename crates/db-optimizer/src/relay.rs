@@ -8,7 +8,8 @@ use jebi_domain::{EventId, SellerId};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Bind, Error, Pool, Statement};
+use crate::repeats::{Reason, expected};
+use crate::{Admin, Bind, Error, Pool, Statement};
 
 type UuidSql = diesel::sql_types::Uuid;
 
@@ -58,8 +59,8 @@ pub async fn move_events(pool: &Pool, mover: Uuid) -> Result<bool, Error> {
             vec![Bind::from(mover), Bind::from(AT_ONCE)],
         );
         let connection = pool.get().await?;
-        let moved: Option<i64> =
-            statement.one(&connection).await.map_err(Error::of("move events"))?;
+        let moved = expected(Reason::Chunks, statement.one(&connection)).await;
+        let moved: Option<i64> = moved.map_err(Error::of("move events"))?;
         match moved {
             None => return Ok(false),
             Some(moved) if moved < i64::from(AT_ONCE) => return Ok(true),
@@ -116,6 +117,31 @@ pub async fn announced(pool: &Pool, upto: i64) -> Result<(), Error> {
     );
     let connection = pool.get().await?;
     statement.run(&connection).await.map(|_| ()).map_err(Error::of("note what was announced"))
+}
+
+/// The names of the events that this program writes.
+pub const NAMES: &[&str] = &[
+    "orders:created",
+    "orders:updated",
+    "orders:imported",
+    "products:updated",
+    "products:imported",
+];
+
+/// The names of the last 10,000 events, whichever program wrote them. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Query`].
+pub async fn names(admin: &Admin) -> Result<Vec<String>, Error> {
+    let statement = Statement::<Text>::new(
+        "SELECT event FROM (SELECT event FROM outbox LIMIT 10000) AS waiting
+         UNION SELECT event FROM (
+             SELECT event FROM events ORDER BY sequence DESC LIMIT 10000
+         ) AS moved
+         ORDER BY 1",
+        vec![],
+    );
+    statement.all(admin).await.map_err(Error::of("read the names of events"))
 }
 
 /// Makes room for the events of the coming days, and throws those away that are older than a week.

@@ -12,6 +12,8 @@ use diesel_async::{AsyncConnectionCore as _, AsyncPgConnection, RunQueryDsl};
 use futures::future::BoxFuture;
 use uuid::Uuid;
 
+use crate::repeats;
+
 /// A value that a statement sends beside its text.
 #[derive(Clone, PartialEq)]
 pub enum Bind {
@@ -191,6 +193,7 @@ impl<Row> Statement<Row> {
         Self: LoadQuery<'c, &'c AsyncPgConnection, T> + Send + 'c,
     {
         Box::pin(async move {
+            repeats::note(&self.text);
             let mut connection = connection;
             RunQueryDsl::load(self, &mut connection).await
         })
@@ -203,15 +206,22 @@ impl<Row> Statement<Row> {
         Self: LoadQuery<'c, &'c AsyncPgConnection, T> + Send + 'c,
     {
         Box::pin(async move {
+            repeats::note(&self.text);
             let mut connection = connection;
             RunQueryDsl::get_result(self, &mut connection).await
         })
     }
 
     /// The number of rows that were written.
-    pub(crate) fn run(self, connection: &AsyncPgConnection) -> Answer<'_, usize> {
-        let mut connection = connection;
-        connection.execute_returning_count(self)
+    pub(crate) fn run<'c>(self, connection: &'c AsyncPgConnection) -> Answer<'c, usize>
+    where
+        Row: 'c,
+    {
+        Box::pin(async move {
+            repeats::note(&self.text);
+            let mut connection = connection;
+            connection.execute_returning_count(self).await
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use jebi_domain::{At, MasterKey, OrderFilter, PageNumber, PageSize, SellerId, Se
 use uuid::Uuid;
 
 use crate::orders::{SummaryRow, page_statement};
+use crate::repeats::{Found, watch_allowing};
 use crate::{Admin, Bind, Config, Pool, Statement, Transaction, migrate, random, sellers};
 
 /// A database of one test's own, dropped with this value.
@@ -39,14 +40,27 @@ impl TestDatabase {
     /// # Panics
     /// As [`TestDatabase::new`].
     pub async fn with_config(config: &Config) -> Self {
+        Self::made(config, async |server| format!("TEMPLATE {}", template(server).await)).await
+    }
+
+    async fn made(config: &Config, options: impl AsyncFnOnce(&str) -> String) -> Self {
         #[expect(clippy::disallowed_methods, reason = "tests have no settings but this one")]
         let server = std::env::var("DATABASE_URL").expect("run the tests by `cargo xtask test`");
-        let template = template(&server).await;
+        let options = options(&server).await;
         let name = format!("jebi_test_{}", Uuid::from_bytes(random()).simple());
-        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        run(&server, &format!("CREATE DATABASE {name} {options}")).await;
         let pool = Pool::new(&url(&server, &name), config).expect("the server's URL is good");
         let master_key = MasterKey::from_hex(MASTER_KEY).expect("64 hexadecimal digits");
         Self { server, name, pool, master_key }
+    }
+
+    /// An empty database without this program's tables, made with these options of `CREATE DATABASE`.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::new`], and where the options are wrong.
+    pub async fn unmigrated(options: &str) -> Self {
+        let config = Config { size: 1, ..Config::default() };
+        Self::made(&config, async |_| options.to_owned()).await
     }
 
     /// The URL of the database.
@@ -78,6 +92,18 @@ impl TestDatabase {
     /// Where the SQL fails.
     pub async fn run(&self, sql: &str) {
         run(&self.url(), sql).await;
+    }
+
+    /// Runs SQL that may fail as the database's owner.
+    ///
+    /// # Errors
+    /// What PostgreSQL says.
+    ///
+    /// # Panics
+    /// Where the server is gone.
+    pub async fn try_run(&self, sql: &str) -> Result<(), String> {
+        let mut admin = self.admin().await;
+        admin.batch_execute(sql).await.map_err(|error| error.to_string())
     }
 
     /// One number, as the database's owner sees it.
@@ -206,6 +232,18 @@ pub async fn assert_statements<T>(pool: &Pool, expected: u64, work: impl Future<
     let before = pool.statements();
     let done = work.await;
     assert_eq!(pool.statements() - before, expected, "statements");
+    done
+}
+
+/// Runs `work` and checks that it runs no statement twice: what reads one row at a time does.
+///
+/// # Panics
+/// Where it does, with the statements.
+pub async fn assert_no_repeats<T>(work: impl Future<Output = T>) -> T {
+    let found = Found::default();
+    let done = watch_allowing(1, &found, work, |_| "the work of a test".to_owned()).await;
+    let findings = found.findings();
+    assert!(findings.is_empty(), "statements are repeated: {findings:#?}");
     done
 }
 

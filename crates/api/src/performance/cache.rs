@@ -9,6 +9,7 @@ use jebi_cache::{L2Stats, Latency, NamespaceStats, Stats};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::figures::{megabytes, share};
 use crate::auth::{Operator, PerformanceRead};
 use crate::params::Params;
 use crate::problem::{Problem, ProblemBody};
@@ -145,16 +146,6 @@ struct SuggestionBody {
     evidence: String,
     /// What to do about it.
     action: String,
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read; 53 bits are enough")]
-fn share(part: u64, of: u64) -> Option<f64> {
-    (of > 0).then(|| part as f64 / of as f64)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "for people to read; 53 bits are enough")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1_048_576.0
 }
 
 impl From<Latency> for LatencyBody {

@@ -5,6 +5,7 @@ use jebi_db_optimizer::testing::run_as_service;
 use jebi_domain::{Scope, SellerId};
 
 use crate::app::{TestApp, add_product};
+use crate::http::Request;
 use crate::matrix::{Ids, Operation, operations};
 use crate::process::{jebi, stderr};
 
@@ -60,6 +61,9 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
                 _,
             ) => {
                 vec!["true".to_owned()]
+            }
+            ("include_slow_queries" | "include_index_usage", _) => {
+                ["true", "false"].map(str::to_owned).into()
             }
             ("brand", _) => vec!["nobody".to_owned()],
             // Frequent and rare; a name, a number.
@@ -160,4 +164,7 @@ async fn every_operation_takes_the_statements_it_says_and_scans_no_large_table()
             }
         }
     }
+    let figures = Request::new("GET", "/api/v1/performance/database").key(&key);
+    let figures = app.send(figures).await.expect(200).json();
+    assert_eq!(figures["n_plus_one"], serde_json::json!([]), "no operation repeats a statement");
 }

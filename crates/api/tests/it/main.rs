@@ -4,6 +4,8 @@
 mod analytics;
 mod app;
 mod cache;
+mod database;
+mod doctor;
 mod documents;
 mod etags;
 mod guards;

@@ -11,6 +11,8 @@ mod pages;
 mod plans;
 mod pool;
 mod relay;
+mod repeats;
 mod schema;
 mod totals;
+mod watch;
 mod writes;

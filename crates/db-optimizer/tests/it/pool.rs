@@ -105,3 +105,28 @@ async fn a_transaction_that_is_dropped_is_rolled_back() {
     let kept = "SELECT count(*) FROM platform_accounts WHERE kind = 'naver'";
     assert_eq!(db.number(kept).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_connection_is_counted_and_who_got_one_at_once_is_not() {
+    let timeout = Duration::from_millis(500);
+    let config = Config { size: 1, overflow: 0, timeout, ..Config::default() };
+    let db = TestDatabase::with_config(&config).await;
+    let keys = db.seller("one").await;
+    // The first caller may wait for the connection to open.
+    db.pool.begin(keys.seller()).await.unwrap().commit().await.unwrap();
+    let before = db.pool.waits();
+    let first = db.pool.begin(keys.seller()).await.unwrap();
+    assert_eq!(db.pool.waits(), before);
+
+    assert!(db.pool.begin(keys.seller()).await.is_err());
+    let after = db.pool.waits();
+    assert_eq!((after.callers - before.callers, after.refused - before.refused), (1, 1));
+    assert!(after.longest >= timeout && after.total >= before.total + timeout, "{after:?}");
+
+    let second = db.pool.begin(keys.seller());
+    let (ended, second) = futures::join!(first.commit(), second);
+    ended.unwrap();
+    second.unwrap().commit().await.unwrap();
+    let last = db.pool.waits();
+    assert_eq!((last.callers - after.callers, last.refused), (1, after.refused));
+}
