@@ -73,7 +73,7 @@ CREATE TABLE job_items (
     FOREIGN KEY (job_id, seller_id) REFERENCES jobs (id, seller_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 CREATE INDEX job_items_due ON job_items (seller_id, job_id, due_at, number);
-CREATE INDEX job_items_held ON job_items (seller_id, due_at) WHERE holder IS NOT NULL;
+CREATE INDEX job_items_held ON job_items (seller_id, job_id, due_at, number) WHERE holder IS NOT NULL;
 SELECT jebi_guard_tenant_table('job_items', 'SELECT, INSERT, UPDATE, DELETE');
 
 -- Where claims are made: a seller's jobs of one kind.
@@ -105,6 +105,9 @@ CREATE INDEX job_items_ended_badly ON job_items_ended (seller_id, job_id, number
     WHERE state IN ('failed', 'dead');
 CREATE TABLE job_items_ended_default PARTITION OF job_items_ended DEFAULT;
 SELECT jebi_guard_tenant_table('job_items_ended', 'SELECT, INSERT');
+
+-- The functions below read few rows of a queue that has many, by index and in its order. The settings beside them say so:
+-- a queue that was filled a moment ago has no statistics yet. (Of 100,000 items: claim and end of 20 in 2.5 ms, not 50.)
 
 -- Locks are taken in one order everywhere: items, then the lane, then the job. A claim holds a lane before its items, but
 -- waits for none of them.
@@ -142,7 +145,9 @@ CREATE FUNCTION jebi_claim_job_items(
     seller_id uuid, job_id uuid, kind text, account_id uuid, parameters jsonb,
     number integer, name text, payload jsonb, attempt integer, failures integer, is_suspect boolean
 )
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     began timestamptz;
@@ -175,10 +180,10 @@ BEGIN
         SELECT j.* INTO job FROM jobs AS j
         WHERE j.seller_id = lane.seller_id AND j.kind = lane.kind
           AND j.state IN ('queued', 'running') AND NOT j.cancel_requested
-          AND EXISTS (
-              SELECT FROM job_items AS i
-              WHERE i.seller_id = j.seller_id AND i.job_id = j.id AND i.due_at <= began
-                AND (with_suspects OR NOT i.is_suspect AND i.holder IS NULL))
+          AND (SELECT true FROM job_items AS i
+               WHERE i.seller_id = j.seller_id AND i.job_id = j.id AND i.due_at <= began
+                 AND (with_suspects OR NOT i.is_suspect AND i.holder IS NULL)
+               ORDER BY i.due_at, i.number LIMIT 1)
         ORDER BY j.served_at, j.id LIMIT 1
         FOR NO KEY UPDATE SKIP LOCKED;
         IF NOT FOUND THEN
@@ -247,7 +252,9 @@ BEGIN
             is_suspect = i.is_suspect OR i.holder IS NOT NULL,
             holder = worker,
             due_at = clock_timestamp() + lease
-        WHERE i.seller_id = job.seller_id AND i.job_id = job.id AND i.number = ANY (taken)
+        -- Joined, so that each is looked up by its key; `= ANY` would read all of the job.
+        FROM unnest(taken) AS t (number)
+        WHERE i.seller_id = job.seller_id AND i.job_id = job.id AND i.number = t.number
         RETURNING i.seller_id, i.job_id, job.kind, job.account_id, job.parameters,
             i.number, i.name, i.payload, i.attempt, i.failures, i.is_suspect;
 
@@ -265,7 +272,9 @@ GRANT EXECUTE ON FUNCTION jebi_claim_job_items TO jebi_service;
 -- with whether its job is to be stopped. An item that is being settled is locked, and left out. Across sellers.
 CREATE FUNCTION jebi_extend_job_leases(worker uuid, held jsonb, lease interval)
     RETURNS TABLE (seller_id uuid, job_id uuid, number integer, attempt integer, is_to_stop boolean)
-    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
     WITH wanted AS MATERIALIZED (
         SELECT i.seller_id, i.job_id, i.number
         FROM jsonb_to_recordset(held)
@@ -289,7 +298,9 @@ GRANT EXECUTE ON FUNCTION jebi_extend_job_leases TO jebi_service;
 -- had still: fewer than all means that others have them, and that the transaction must not commit what was done for them.
 -- Runs as the caller, whom row security binds.
 CREATE FUNCTION jebi_settle_job_items(seller uuid, job uuid, worker uuid, outcomes jsonb)
-    RETURNS integer LANGUAGE plpgsql SET search_path = public, pg_temp AS $$
+    RETURNS integer LANGUAGE plpgsql SET search_path = public, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     most_attempts integer;
@@ -396,7 +407,9 @@ END $$;
 -- are gone, ends jobs that have no item left, puts the items of ended jobs away, and forgets jobs that ended more than
 -- `days` ago. Gives how many rows it changed. Across sellers.
 CREATE FUNCTION jebi_tidy_jobs(days integer, most integer) RETURNS bigint
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off
+    SET enable_hashjoin = off SET enable_mergejoin = off SET jit = off AS $$
 DECLARE
     one record;
     n bigint;

@@ -1,5 +1,7 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use actix_web::http::header;
@@ -7,7 +9,6 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use jebi_db_optimizer::jobs::{self, Job};
 use jebi_domain::{JobId, SellerId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::body::{JobBody, job_id};
@@ -22,13 +23,49 @@ const EVERY: Duration = Duration::from_millis(400);
 /// After so long without a change a comment is sent: proxies close what is silent.
 const SILENCE: Duration = Duration::from_secs(15);
 
-/// The streams that are open in this process: each looks at its job again and again.
-pub(crate) struct Streams(Arc<Semaphore>);
+/// The streams that are open in this process, by seller: each looks at its job again and again.
+#[derive(Clone, Default)]
+pub(crate) struct Streams(Arc<Mutex<HashMap<SellerId, usize>>>);
 
-impl Default for Streams {
-    fn default() -> Self {
-        const MOST: usize = 100;
-        Self(Arc::new(Semaphore::new(MOST)))
+impl Streams {
+    const MOST: usize = 200;
+    /// No seller takes them all.
+    const MOST_OF_A_SELLER: usize = 50;
+
+    fn open(&self, seller: SellerId) -> Result<Open, Problem> {
+        let mut open = self.lock();
+        if open.values().sum::<usize>() >= Self::MOST {
+            return Err(Problem::busy());
+        }
+        let of_seller = open.entry(seller).or_default();
+        if *of_seller >= Self::MOST_OF_A_SELLER {
+            let what = "as many streams are open as one seller may have; close one";
+            return Err(Problem::too_many_requests(what, 1));
+        }
+        *of_seller += 1;
+        Ok(Open { streams: self.clone(), seller })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SellerId, usize>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A stream that is open until this is dropped.
+struct Open {
+    streams: Streams,
+    seller: SellerId,
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut open = self.streams.lock();
+        if let Entry::Occupied(mut of_seller) = open.entry(self.seller) {
+            *of_seller.get_mut() -= 1;
+            if *of_seller.get() == 0 {
+                of_seller.remove();
+            }
+        }
     }
 }
 
@@ -59,7 +96,7 @@ pub(crate) async fn events(
 ) -> Result<HttpResponse, Problem> {
     Params::of(request.query_string()).finish()?;
     let (owner, id) = (seller.keys.seller(), job_id(&path)?);
-    let open = Arc::clone(&state.streams.0).try_acquire_owned().map_err(|_| Problem::busy())?;
+    let open = state.streams.open(owner)?;
     let job = jobs::find(&state.db, owner, id).await?;
     let job = job.ok_or_else(|| Problem::not_found("job"))?;
     let stream = Stream::new(State::clone(&state), (owner, id), job, open);
@@ -87,11 +124,11 @@ struct Stream {
     is_over: bool,
     tick: Interval,
     sent_at: Instant,
-    _open: OwnedSemaphorePermit,
+    _open: Open,
 }
 
 impl Stream {
-    fn new(state: State, of: (SellerId, JobId), job: Job, open: OwnedSemaphorePermit) -> Self {
+    fn new(state: State, of: (SellerId, JobId), job: Job, open: Open) -> Self {
         let now = Instant::now();
         let mut tick = tokio::time::interval_at(now + EVERY, EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

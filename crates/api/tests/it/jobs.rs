@@ -227,16 +227,18 @@ async fn jobs_are_listed_by_page_and_by_cursor() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_many_streams_are_open_and_no_more() {
+async fn a_seller_has_so_many_streams_open_and_no_more() {
     let app = TestApp::new().await;
     let seller = app.db.seller("demo").await.seller();
     let job = start(&app, seller, "sync", 1).await;
     let mut open = vec![];
-    for _ in 0..100 {
+    for _ in 0..50 {
         open.push(Events::open(&app, job).await);
     }
     let path = format!("{JOBS}{job}/events");
-    app.get(&path).await.expect(503);
+    app.get(&path).await.expect(429);
+    let other = app.key_of("other", &[Scope::OrdersRead]).await;
+    app.send(Request::new("GET", &path).key(&other)).await.expect(404);
     // They hold no connection: there are 32 at most.
     app.get(&format!("{JOBS}{job}")).await.expect(200);
     for events in &mut open {
