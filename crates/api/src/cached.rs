@@ -297,8 +297,7 @@ where
     let again = load.clone();
     // Here: the load runs on a task of its own.
     let (id, work) = (request_id::current(), repeats::current());
-    let named =
-        |at: Load| request_id::within(id, repeats::within(work, encoded(load(at))));
+    let named = |at: Load| request_id::within(id, repeats::within(work, encoded(load(at))));
     let hit = answers.namespace.get_or_load(key, named).await?;
     if hit.level() == Level::Load {
         answers.note(key, again);

@@ -14,6 +14,7 @@ pub use archive::{rotate, tidy};
 pub use cancel::cancel;
 pub use claim::{Claim, ClaimedItem, Held, Offer, StillHeld, claim, extend};
 pub use enqueue::{Enqueued, NewItem, NewJob, add_items, enqueue};
+pub(crate) use read::page_statement;
 pub use read::{Failure, Job, find, page};
 pub use report::{Report, report};
 pub use settle::{Outcome, Settled, settle};

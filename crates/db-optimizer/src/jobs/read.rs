@@ -130,7 +130,7 @@ pub async fn page(
     })
 }
 
-fn page_statement(
+pub(crate) fn page_statement(
     seller: SellerId,
     at: At,
     size: PageSize,
@@ -147,7 +147,10 @@ fn page_statement(
     let skip = match at {
         // Beyond what is counted there is no page.
         At::Page(page) if page.skip() >= COUNTED - 1 => " LIMIT 0".to_owned(),
-        At::Page(page) => format!(" OFFSET {} LIMIT {}", page.skip(), size.items() + 1),
+        At::Page(page) => {
+            let skip = binds.add(i64::try_from(page.skip()).unwrap_or(i64::MAX));
+            format!(" OFFSET {skip} LIMIT {}", size.items() + 1)
+        }
         At::After(_) => format!(" LIMIT {}", size.items() + 1),
     };
     let text = format!(
@@ -182,7 +185,7 @@ fn columns(failures: u16) -> String {
     )
 }
 
-type RowSql = (
+pub(crate) type RowSql = (
     UuidSql,
     UuidSql,
     Text,

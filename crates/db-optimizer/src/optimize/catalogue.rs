@@ -188,6 +188,26 @@ const fn of_foreign_key(
     }
 }
 
+/// For the queue of jobs, whose tables are small and change all the time: what is done leaves them.
+const fn of_queue(
+    name: &'static str,
+    table: &'static str,
+    definition: &'static str,
+    serves: &'static [&'static str],
+    updated_columns: &'static [&'static str],
+) -> Index {
+    Index {
+        table,
+        serves,
+        kind: Kind::Partial,
+        writes: Writes {
+            entries: "one for each row that it is of, and one for each change of these columns",
+            updated_columns,
+        },
+        ..of_orders(name, definition)
+    }
+}
+
 impl Catalogue {
     /// Jebi's own.
     #[must_use]
@@ -357,6 +377,67 @@ const WANTED: &[Index] = &[
         writes: Writes { entries: "one for each event", updated_columns: &[] },
         ..of_orders("events_by_sequence", "USING btree (sequence)")
     },
+    Index {
+        serves: &["jobs.list", "jobs.list.deep"],
+        table: "jobs",
+        writes: Writes { entries: "one for each job", updated_columns: &[] },
+        ..of_orders("jobs_newest", "USING btree (seller_id, created_at, id)")
+    },
+    of_queue(
+        "jobs_by_end",
+        "jobs",
+        "USING btree (finished_at) WHERE (finished_at IS NOT NULL)",
+        &["jobs.old"],
+        &["finished_at"],
+    ),
+    of_queue(
+        "jobs_to_stop",
+        "jobs",
+        "USING btree (created_at) WHERE (cancel_requested AND (state = ANY (ARRAY['queued'::text, 'running'::text])))",
+        &["jobs.to_stop"],
+        &["cancel_requested", "state"],
+    ),
+    of_queue(
+        "jobs_to_sweep",
+        "jobs",
+        "USING btree (finished_at) WHERE ((state = 'cancelled'::text) AND (NOT is_swept))",
+        &["jobs.to_sweep"],
+        &["finished_at", "state", "is_swept"],
+    ),
+    of_queue(
+        "job_items_due",
+        "job_items",
+        "USING btree (seller_id, job_id, due_at, number)",
+        &["jobs.due"],
+        &["due_at"],
+    ),
+    of_queue(
+        "job_items_held",
+        "job_items",
+        "USING btree (seller_id, job_id, due_at, number) WHERE (holder IS NOT NULL)",
+        &["jobs.held"],
+        &["due_at", "holder"],
+    ),
+    of_queue(
+        "job_lanes_waiting",
+        "job_lanes",
+        "USING btree (served_at) WHERE (ready_at <> 'infinity'::timestamp with time zone)",
+        &["jobs.lanes"],
+        &["served_at", "ready_at"],
+    ),
+    of_queue(
+        "job_items_ended_badly",
+        "job_items_ended",
+        "USING btree (seller_id, job_id, number) WHERE (state = ANY (ARRAY['failed'::text, 'dead'::text]))",
+        &["jobs.failures"],
+        &[],
+    ),
+    of_foreign_key(
+        "optimizer_rejections_by_run",
+        "optimizer_rejections",
+        "USING btree (run_id)",
+        &["optimizer.rejections_of_run"],
+    ),
 ];
 
 /// What guides to such systems list, and what was tried here and taken out again.

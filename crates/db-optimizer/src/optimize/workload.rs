@@ -11,7 +11,7 @@ use tokio_postgres::types::{FromSqlOwned, ToSql};
 use uuid::Uuid;
 
 use super::session::Session;
-use crate::{Bind, Statement, analytics, housekeeping, orders, products, relay, sellers};
+use crate::{Bind, Statement, analytics, housekeeping, jobs, orders, products, relay, sellers};
 
 /// A statement to be measured. It has no debug form: its values may be personal.
 #[derive(Clone)]
@@ -29,6 +29,12 @@ pub(super) struct Query {
 }
 
 impl Query {
+    /// One that is sent where the planner may neither scan nor sort: queues change too fast for statistics.
+    fn of_queue<R>(name: &str, endpoint: &str, statement: Statement<R>) -> Self {
+        const SETTINGS: &str = "SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off";
+        Self { settings: SETTINGS, ..Self::new(name, endpoint, statement) }
+    }
+
     /// The text, in which no value stands.
     pub(super) fn without_values(&self) -> &str {
         self.shape.as_ref().unwrap_or(&self.text)
@@ -59,6 +65,7 @@ pub(super) async fn of_jebi(session: &Session) -> Result<Vec<Query>, tokio_postg
         sampler.products(seller, &mut queries).await?;
     }
     sampler.chores(&mut queries).await?;
+    sampler.jobs(&mut queries).await?;
     Ok(queries)
 }
 
@@ -360,6 +367,66 @@ impl Sampler<'_> {
         queries.push(Query::new("products.variants", PRODUCTS, variants));
         let listings = products::listings_statement(seller, ids);
         queries.push(Query::new("products.listings", PRODUCTS, listings));
+        Ok(())
+    }
+
+    /// What `migrations/0009_jobs` asks inside its functions, under the settings that stand there.
+    async fn jobs(&self, queries: &mut Vec<Query>) -> Found<()> {
+        const WORKER: &str = "worker";
+        let newest = "SELECT j.seller_id, j.id, j.created_at FROM jobs AS j LIMIT 2";
+        for row in self.session.rows(newest, &[]).await? {
+            let (seller, job): (Uuid, Uuid) = (row.get(0), row.get(1));
+            let after = At::After(Position { created_at: row.get(2), id: job });
+            for (name, at) in [("jobs.list", page(1)), ("jobs.list.deep", after)] {
+                let list = jobs::page_statement(seller.into(), at, size());
+                queries.push(Query::new(name, "GET /jobs/", list));
+            }
+            let of_job = |text: &'static str| {
+                Statement::<()>::new(text, vec![Bind::from(seller), Bind::from(job)])
+            };
+            let due = "SELECT number FROM job_items WHERE seller_id = $1 AND job_id = $2
+                         AND due_at <= now() ORDER BY due_at, number LIMIT 20";
+            queries.push(Query::of_queue("jobs.due", WORKER, of_job(due)));
+            let held = "SELECT 1 FROM job_items WHERE seller_id = $1 AND job_id = $2
+                          AND holder IS NOT NULL AND due_at > now()";
+            queries.push(Query::of_queue("jobs.held", WORKER, of_job(held)));
+            let failures = "SELECT number, name, reason FROM job_items_ended
+                            WHERE seller_id = $1 AND job_id = $2 AND state IN ('failed', 'dead')
+                            ORDER BY number LIMIT 100";
+            queries.push(Query::of_queue("jobs.failures", "GET /jobs/{job_id}", of_job(failures)));
+        }
+        for (name, text) in [
+            (
+                "jobs.old",
+                "SELECT id, seller_id FROM jobs WHERE finished_at < now() - interval '30 days'
+                 ORDER BY finished_at LIMIT 100",
+            ),
+            (
+                "jobs.to_stop",
+                "SELECT id, seller_id FROM jobs
+                 WHERE cancel_requested AND state IN ('queued', 'running') ORDER BY created_at LIMIT 100",
+            ),
+            (
+                "jobs.to_sweep",
+                "SELECT id, seller_id FROM jobs WHERE state = 'cancelled' AND NOT is_swept
+                 ORDER BY finished_at LIMIT 100",
+            ),
+            (
+                "jobs.lanes",
+                "SELECT seller_id, kind FROM job_lanes
+                 WHERE ready_at <= now() AND ready_at <> 'infinity' ORDER BY served_at LIMIT 1",
+            ),
+        ] {
+            queries.push(Query::of_queue(name, WORKER, Statement::<()>::new(text, vec![])));
+        }
+        let runs: Vec<Uuid> = self.column("SELECT id FROM optimizer_runs LIMIT 1", &[]).await?;
+        for run in runs {
+            let rejections = Statement::<()>::new(
+                "SELECT 1 FROM optimizer_rejections WHERE run_id = $1",
+                vec![Bind::from(run)],
+            );
+            queries.push(Query::of_queue("optimizer.rejections_of_run", "foreign key", rejections));
+        }
         Ok(())
     }
 

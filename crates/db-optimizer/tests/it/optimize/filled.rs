@@ -78,6 +78,23 @@ async fn rows(db: &TestDatabase, seller: SellerId, rows: u32) {
          INSERT INTO events (seller_id, position, occurred_at, event_id, event, aggregate_id, version, payload, sequence)
          SELECT '{seller}', n, now(), gen_random_uuid(), 'orders:updated', gen_random_uuid(), 1, '{{}}', n
          FROM {numbers};
+         INSERT INTO jobs (id, seller_id, kind, state, parameters, total, max_attempts, actor, created_at, changed_at,
+             finished_at, cancel_requested)
+         SELECT gen_random_uuid(), '{seller}', 'kind ' || n, CASE WHEN n % 3 = 0 THEN 'running' WHEN n % 50 = 1
+                    THEN 'cancelled' ELSE 'done' END, '{{}}', 20, 3, 'test', now(), now(),
+                CASE WHEN n % 3 > 0 THEN now() - n * interval '1 hour' END, n % 30 = 0
+         FROM {numbers} WHERE n < 2000;
+         INSERT INTO job_items (job_id, number, seller_id, name, payload, due_at, holder)
+         SELECT id, number, seller_id, 'item', '{{}}', now() - number * interval '1 second',
+                CASE WHEN number = 1 THEN gen_random_uuid() END
+         FROM jobs CROSS JOIN generate_series(1, 20) AS number WHERE seller_id = '{seller}' AND state = 'running';
+         INSERT INTO job_items_ended (job_id, number, seller_id, ended_at, name, state, attempt)
+         SELECT id, number, seller_id, now(), 'item', CASE WHEN number = 1 THEN 'failed' ELSE 'done' END, 1
+         FROM jobs CROSS JOIN generate_series(1, 20) AS number WHERE seller_id = '{seller}' AND state = 'done';
+         INSERT INTO job_lanes (seller_id, kind, ready_at)
+         SELECT seller_id, kind, CASE WHEN state = 'running' THEN now() ELSE 'infinity' END FROM jobs
+         WHERE seller_id = '{seller}';
+         INSERT INTO optimizer_runs (id, level, actor) VALUES (gen_random_uuid(), 'moderate', 'test');
          UPDATE relay SET sequence = greatest(sequence, {rows});"
     ))
     .await;

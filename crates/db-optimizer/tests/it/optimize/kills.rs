@@ -41,7 +41,10 @@ fn make(index: &Index, state: State) -> String {
         State::Fine => build(name),
         State::Missing => String::new(),
         State::Invalid => {
-            build(name) + &format!("UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass;")
+            build(name)
+                + &format!(
+                    "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{name}'::regclass;"
+                )
         }
         State::Drifted => format!("CREATE INDEX {name} ON {table} (seller_id);"),
         State::UnderAnotherName => build(&format!("{name}_by_hand")),
@@ -55,7 +58,8 @@ fn make(index: &Index, state: State) -> String {
                          VALUES (gen_random_uuid(), 'moderate', 'killed') RETURNING id)
                      INSERT INTO optimizer_changes
                          (run_id, number, action, schema_name, table_name, name, definition, state)
-                     SELECT id, 1, 'build', 'public', '{table}', '{name}', '{definition}', 'begun' FROM run;"
+                     SELECT id, 1, 'build', 'public', '{table}', '{name}', '{}', 'begun' FROM run;",
+                    definition.replace('\'', "''")
                 )
         }
     };
@@ -101,8 +105,8 @@ async fn from_any_state_and_any_kill_one_run_converges_and_the_next_changes_noth
         for index in &catalogue.indexes {
             // A partitioned index cannot be built by hand in parts that are left over; it is there or not.
             let state = match (index.table, numbers.one_of(&STATES)) {
-                ("events", State::Missing) => State::Missing,
-                ("events", _) => State::Fine,
+                ("events" | "job_items_ended", State::Missing) => State::Missing,
+                ("events" | "job_items_ended", _) => State::Fine,
                 (_, state) => state,
             };
             states.push((index.name, state));
