@@ -48,6 +48,8 @@ CREATE TABLE optimizer_rejections (
 );
 CREATE INDEX optimizer_rejections_by_run ON optimizer_rejections (run_id);
 
+GRANT SELECT ON optimizer_changes, optimizer_rejections TO jebi_service;
+
 -- No query used them.
 DROP INDEX claims_by_time;
 DROP INDEX audit_log_by_subject;
