@@ -200,6 +200,8 @@ fn scope(seller: SellerId) -> Scope {
 /// What a seller asks for. There is no key without a seller, so that no body crosses from one to another.
 #[derive(Debug, Clone)]
 pub(crate) struct Key<'a> {
+    /// It is not kept beside its answer: a search may be for a name or a telephone.
+    is_personal: bool,
     seller: SellerId,
     /// How much of a customer it shows; absent where it shows none.
     sight: Option<Sight>,
@@ -223,16 +225,23 @@ impl<'a> Key<'a> {
         extras: u64,
     ) -> Self {
         let filter = Cow::Borrowed(filter);
-        Self { seller, sight, what: What::Page { filter, at, size, extras } }
+        let what = What::Page { filter, at, size, extras };
+        Self { is_personal: false, seller, sight, what }
+    }
+
+    /// The same of what may be a person's: no warm-up loads it again.
+    pub(crate) const fn personal(mut self) -> Self {
+        self.is_personal = true;
+        self
     }
 
     /// A thing, whole.
     pub(crate) fn one(seller: SellerId, sight: Option<Sight>, id: Uuid) -> Self {
-        Self { seller, sight, what: What::One(id) }
+        Self { is_personal: false, seller, sight, what: What::One(id) }
     }
 
     fn into_owned(self) -> Key<'static> {
-        let Self { seller, sight, what } = self;
+        let Self { is_personal, seller, sight, what } = self;
         let what = match what {
             What::Page { filter, at, size, extras } => {
                 What::Page { filter: Cow::Owned(filter.into_owned()), at, size, extras }
@@ -240,12 +249,12 @@ impl<'a> Key<'a> {
             What::One(id) => What::One(id),
             What::Days { days, last } => What::Days { days, last },
         };
-        Key { seller, sight, what }
+        Key { is_personal, seller, sight, what }
     }
 
     /// Sums of so many days up to `last`.
     pub(crate) fn days(seller: SellerId, days: u16, last: NaiveDate) -> Self {
-        Self { seller, sight: None, what: What::Days { days, last } }
+        Self { is_personal: false, seller, sight: None, what: What::Days { days, last } }
     }
 }
 
@@ -299,7 +308,7 @@ where
     let (id, work) = (request_id::current(), repeats::current());
     let named = |at: Load| request_id::within(id, repeats::within(work, encoded(load(at))));
     let hit = answers.namespace.get_or_load(key, named).await?;
-    if hit.level() == Level::Load {
+    if hit.level() == Level::Load && !key.is_personal {
         answers.note(key, again);
     }
     let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;

@@ -103,6 +103,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
         stopping.cancel();
     };
     listener.set_nonblocking(true)?;
+    let recent = Arc::clone(&state.caches.recent);
     let address = listener.local_addr()?;
     let beside =
         [tokio::spawn(forget_limits(state.clone())), tokio::spawn(follow_trends(state.clone()))];
@@ -128,6 +129,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     tracing::info!("Listening on http://{address}");
     let served = server.await;
     beside.iter().for_each(tokio::task::JoinHandle::abort);
+    recent.clear();
     tracing::info!("Stopped");
     Ok(served?)
 }

@@ -162,7 +162,7 @@ pub async fn optimize(
         session.may_write().await?;
         session.lock(options.turn, watcher, stop).await?;
     }
-    let mut builder = Builder { session: &mut session, options, watcher, stop };
+    let mut builder = Builder { session: &mut session, options, watcher, stop, run: None };
     let done = builder.converge(catalogue, &mut report).await;
     report.seconds = begun.elapsed().as_secs_f64();
     done?;
@@ -175,7 +175,7 @@ impl Builder<'_> {
         catalogue: &Catalogue,
         report: &mut Report,
     ) -> Result<(), Failure> {
-        let level = self.options.level;
+        let (begun, level) = (Instant::now(), self.options.level);
         if !self.options.is_dry_run {
             self.know_sizes(catalogue).await?;
         }
@@ -196,20 +196,34 @@ impl Builder<'_> {
             let id = Uuid::from_bytes(crate::random());
             let actor = &self.options.actor;
             run = Some(Run::begin(self.session, id, level, actor).await?);
-            report.settings = self.settings(catalogue, level, &mut run).await?;
+            self.run = Some(id);
+            match self.settings(catalogue, level, &mut run).await {
+                Ok(settings) => report.settings = settings,
+                Err(failure) => report.failures.push(failure.to_string()),
+            }
+        }
+        // Else what they are worth would be measured against themselves.
+        let unproven = steps.iter().filter(|step| matches!(step, Step::BuildAgain(_)));
+        for index in unproven.filter_map(Step::wanted) {
+            if inventory.is_partitioned(index) {
+                self.drop_partitioned(index.schema, index.name).await?;
+            } else {
+                self.drop_index((index.schema, index.table), index.name).await?;
+            }
         }
         let mut verifier = None;
         if steps.iter().any(Step::is_judged) || self.options.is_measured {
-            verifier = Some(Verifier::begin(self.session, catalogue, self.watcher).await?);
+            verifier =
+                Some(Verifier::begin(self.session, catalogue, self.watcher, self.stop).await?);
         }
         if let Some(run) = &mut run {
             for (at, step) in steps.iter().enumerate() {
                 let (number, of) = (at + 1, steps.len());
                 (self.watcher)(Progress::Step { number, of, doing: step.doing() });
-                let begun = Instant::now();
+                let step_begun = Instant::now();
                 let done = self.take(step, run, &mut verifier, &inventory).await;
                 let mut one = StepReport::planned(step);
-                one.seconds = Some(begun.elapsed().as_secs_f64());
+                one.seconds = Some(step_begun.elapsed().as_secs_f64());
                 match done {
                     Ok(None) => one.outcome = Outcome::Done,
                     Ok(Some(because)) => {
@@ -223,6 +237,7 @@ impl Builder<'_> {
                 one.bytes = self.session.bytes_of(step).await;
                 report.steps.push(one);
                 if self.stop.is_cancelled() {
+                    report.failures.extend(unbegun(&steps[number..]));
                     break;
                 }
             }
@@ -235,7 +250,9 @@ impl Builder<'_> {
         }
         if let Some(run) = run {
             report.run = run.has_changed().then_some(run.id);
+            report.seconds = begun.elapsed().as_secs_f64();
             let kept = serde_json::to_value(&*report).unwrap_or_default();
+            self.stay_connected("write down how the run ended").await?;
             run.end(self.session, &kept).await?;
         }
         Ok(())
@@ -256,11 +273,11 @@ impl Builder<'_> {
         }
         match step {
             Step::DropInvalid(there) => {
-                self.drop_index(&there.schema, &there.name).await?;
+                self.drop_leftover(&there.schema, &there.name).await?;
                 Ok(None)
             }
             Step::DropSpare { index, there } => {
-                self.drop_index(&there.schema, &there.name).await?;
+                self.drop_index((index.schema, index.table), &there.name).await?;
                 run.settle(self.session, &change(index, Action::Replace, None), true).await?;
                 Ok(None)
             }
@@ -271,16 +288,15 @@ impl Builder<'_> {
                 run.settle(self.session, &change, true).await?;
                 Ok(None)
             }
-            Step::Complete(index) => {
+            Step::BuildAgain(index) | Step::Complete(index) if inventory.is_partitioned(index) => {
                 let change = change(index, Action::Build, None);
                 run.note(self.session, &change).await?;
                 self.complete(index).await?;
                 self.prove(index, &change, run, verifier, inventory).await
             }
-            Step::Build(index) | Step::BuildAgain(index) => {
+            Step::Build(index) | Step::BuildAgain(index) | Step::Complete(index) => {
                 let change = change(index, Action::Build, None);
                 run.note(self.session, &change).await?;
-                self.drop_index(index.schema, index.name).await?;
                 let built =
                     self.build(index.name, index.schema, index.table, index.definition).await;
                 if let Err(failure) = built {
@@ -291,11 +307,17 @@ impl Builder<'_> {
             Step::Replace { index, there } => {
                 let change = change(index, Action::Replace, Some(there.definition.clone()));
                 run.note(self.session, &change).await?;
-                let replaced =
-                    self.replace(index.name, index.schema, index.table, index.definition).await;
-                if let Err(failure) = replaced {
+                let of = (index.schema, index.table);
+                let spare = inventory.index(index.schema, &steps::spare_name(index.name));
+                let is_built = spare
+                    .is_some_and(|spare| spare.is_valid && spare.definition == index.definition);
+                if !is_built
+                    && let Err(failure) = self.build_spare(index.name, of, index.definition).await
+                {
                     return self.give_up(failure, &change, run).await;
                 }
+                // From here on the change is under way, whatever happens: it can be taken back.
+                self.swap(index.name, of).await?;
                 self.prove(index, &change, run, verifier, inventory).await
             }
         }
@@ -338,7 +360,8 @@ impl Builder<'_> {
             run.settle(self.session, change, true).await?;
             return Ok(None);
         }
-        let verdict = match verifier.judge(self.session, index, self.watcher).await? {
+        let verdict = verifier.judge(self.session, index, self.watcher, self.stop).await?;
+        let verdict = match verdict {
             None if !verifier.knows(index) => {
                 Some("no value could be found to run the queries with that it serves".to_owned())
             }
@@ -350,10 +373,17 @@ impl Builder<'_> {
             run.settle(self.session, change, true).await?;
             return Ok(None);
         };
-        if change.action == Action::Build && inventory.is_partitioned(index) {
-            self.drop_partitioned(index.schema, index.name).await?;
-        } else {
-            self.drop_index(index.schema, index.name).await?;
+        let of = (index.schema, index.table);
+        match &change.before {
+            // It was in the place of another, which was no worse.
+            Some(before) => {
+                self.build_spare(index.name, of, before).await?;
+                self.swap(index.name, of).await?;
+            }
+            None if inventory.is_partitioned(index) => {
+                self.drop_partitioned(index.schema, index.name).await?;
+            }
+            None => self.drop_index(of, index.name).await?,
         }
         let rows = inventory.table(index.schema, index.table).map_or(0.0, |table| table.rows);
         run.reject(self.session, index, &because, rows).await?;
@@ -475,9 +505,10 @@ pub async fn roll_back(
     session.may_write().await?;
     session.lock(options.turn, watcher, stop).await?;
     let changes = record::changes_of(&session, run).await?;
-    let mut builder = Builder { session: &mut session, options, watcher, stop };
+    let mut builder = Builder { session: &mut session, options, watcher, stop, run: None };
     let mut done = Vec::new();
     for change in &changes {
+        builder.stay_connected("take a run back").await?;
         done.extend(builder.undo(change).await?);
     }
     record::taken_back(builder.session, run).await?;
@@ -489,43 +520,68 @@ impl Builder<'_> {
         let Change { action, schema, table, name, definition, before } = change;
         match action {
             Action::Set => {
-                let (table, parameter) =
-                    (catalogue::qualified(schema, table), catalogue::quoted(name));
-                let sql = match before {
-                    Some(before) => format!("ALTER TABLE {table} SET ({parameter} = {before})"),
-                    None => format!("ALTER TABLE {table} RESET ({parameter})"),
-                };
+                let now = self.session.parameter(schema, table, name).await.map_err(lost)?;
+                // Somebody has set something else since.
+                if now.as_deref() != Some(definition) {
+                    return Ok(None);
+                }
+                let table = catalogue::qualified(schema, table);
+                let sql = format!("ALTER TABLE {table} RESET ({})", catalogue::quoted(name));
                 self.shortly(&format!("reset {name}"), "it is as the run set it", &sql).await?;
                 Ok(Some(sql))
             }
             Action::Build | Action::Replace => {
-                let there = self.session.definition(schema, name).await;
-                let Some((now, is_partitioned)) = there else { return Ok(None) };
-                if now != *definition {
-                    return Err(Failure::NameTaken {
+                let there = self.session.definition(schema, name).await.map_err(lost)?;
+                let of = (schema.as_str(), table.as_str());
+                match (there, before) {
+                    (Some((now, _)), Some(before)) if now == *before => Ok(None),
+                    (Some((now, _)), _) if now != *definition => Err(Failure::NameTaken {
                         name: name.clone(),
                         what: format!("another index by now ({now})"),
-                    });
-                }
-                match before {
-                    Some(before) => {
-                        self.replace(name, schema, table, before).await?;
+                    }),
+                    (there, Some(before)) => {
+                        let spare = self.session.definition(schema, &steps::spare_name(name)).await;
+                        if spare.map_err(lost)?.is_none_or(|(spare, _)| spare != *before) {
+                            self.build_spare(name, of, before).await?;
+                        }
+                        if there.is_some() {
+                            self.drop_index(of, name).await?;
+                        }
+                        self.rename(schema, &steps::spare_name(name), name).await?;
                         Ok(Some(format!("built {name} again as it was: {before}")))
                     }
-                    None if *action == Action::Build => {
-                        if is_partitioned {
-                            self.drop_partitioned(schema, name).await?;
-                        } else {
-                            self.drop_index(schema, name).await?;
-                        }
+                    (None, None) => Ok(None),
+                    (Some((_, true)), None) if *action == Action::Build => {
+                        self.drop_partitioned(schema, name).await?;
+                        Ok(Some(format!("dropped {name}")))
+                    }
+                    (Some((_, false)), None) if *action == Action::Build => {
+                        self.drop_index(of, name).await?;
                         Ok(Some(format!("dropped {name}")))
                     }
                     // A killed run had replaced it; what was there before is known to that run alone.
-                    None => Ok(None),
+                    (Some(_), None) => Ok(None),
                 }
             }
         }
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn lost(error: tokio_postgres::Error) -> Failure {
+    Failure::Refused {
+        doing: "look at what a run changed".to_owned(),
+        said: said(&error),
+        left: "the run can be taken back once more".to_owned(),
+    }
+}
+
+/// What a stop kept from being begun.
+fn unbegun(steps: &[Step]) -> impl Iterator<Item = String> {
+    steps.iter().map(|step| {
+        let (doing, left) = (step.doing(), "it was not begun".to_owned());
+        Failure::Stopped { doing, left }.to_string()
+    })
 }
 
 impl StepReport {

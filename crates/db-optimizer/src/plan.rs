@@ -38,11 +38,9 @@ impl Plan {
         Self(plan)
     }
 
-    /// Whether an index of this name, or a part of it, was used.
-    pub(crate) fn uses(&self, index: &str) -> bool {
-        // A partition's part of an index is named after both.
-        let part = |used: &String| used == index || used.ends_with(&format!("_{index}"));
-        self.indexes().iter().any(part)
+    /// Whether an index of one of these names was used.
+    pub(crate) fn uses(&self, names: &[String]) -> bool {
+        self.indexes().iter().any(|used| names.contains(used))
     }
 
     /// The plan in lines, with pages and rows and without any value: conditions hold values.

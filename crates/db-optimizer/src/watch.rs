@@ -20,7 +20,9 @@ use crate::{Admin, Error, Pool};
 
 pub use advice::{Advice, Known, advise};
 pub use foreign_keys::ForeignKey;
+pub(crate) use indexes::is_built_on;
 pub use indexes::{Index, Indexes};
+pub(crate) use masked::masked;
 pub use plans::Plans;
 pub use regressions::Regression;
 pub use server::{Server, server};

@@ -71,6 +71,8 @@ impl Optimizer {
             Some(_) => None,
             None => Some("this process answers no readers".to_owned()),
         };
+        let steps = report.steps.len().max(1) as u64;
+        work.report(&JobReport::Progress(steps, steps)).await?;
         work.report(&JobReport::Result(report.summary())).await?;
         let outcome = match &report.failures[..] {
             [] => Outcome::Done,
@@ -92,13 +94,18 @@ async fn tell(work: &Work, options: &Options, latest: &Mutex<Option<Progress>>) 
         let Options { level, is_dry_run, .. } = options;
         let doing = json!({ "doing": now.to_string(), "level": level, "is_dry_run": is_dry_run });
         let doing = JobReport::Result(doing);
-        if let Err(error) = work.report(&doing).await {
-            return error;
-        }
+        let mut reports = vec![doing];
         if let Progress::Step { number, of, .. } = now {
-            let done = JobReport::Progress(number as u64 - 1, of as u64);
-            if let Err(error) = work.report(&done).await {
-                return error;
+            reports.push(JobReport::Progress(number as u64 - 1, of as u64));
+        }
+        for report in reports {
+            match work.report(&report).await {
+                Ok(()) => {}
+                Err(Error::Lost) => return Error::Lost,
+                // It is told the next time; the run goes on.
+                Err(Error::Db(error)) => {
+                    tracing::debug!("could not tell how far a run is: {error}")
+                }
             }
         }
         told = Some(now);

@@ -28,6 +28,11 @@ impl Recent {
         self.0.insert(name, again);
     }
 
+    /// Forgets all of them: they hold on to what loads them.
+    pub(crate) fn clear(&self) {
+        self.0.clear();
+    }
+
     /// Asks for all of them; how many there are, and how many of them went well.
     pub(crate) async fn warm_up(&self) -> (usize, usize) {
         let all: Vec<BoxFuture<'static, bool>> = self.0.iter().map(|(_, again)| again()).collect();

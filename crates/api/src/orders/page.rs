@@ -144,7 +144,10 @@ pub(crate) async fn list(
         Some(_) => hex(&seller.keys.fingerprint(filter.canonical().as_bytes())),
         None => filter.canonical(),
     };
-    let key = Key::page(owner, Some(sight), &name, (at, size), 0);
+    let mut key = Key::page(owner, Some(sight), &name, (at, size), 0);
+    if filter.search.is_some() {
+        key = key.personal();
+    }
     let (state, keys) = (State::clone(&state), Arc::clone(&seller.keys));
     answer(&request, &state.clone().caches.orders, &key, "page", async move |load: Load| {
         if let Some(patched) = patched(&state, &keys, &load, sight).await? {

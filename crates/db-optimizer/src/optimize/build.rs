@@ -1,24 +1,26 @@
 //! Building and dropping beside reads and writes, so that nothing half-built is left whatever happens in between.
 
 use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::catalogue::{Index, create, qualified, quoted};
 use super::failure::{Cause, Failure, said};
 use super::session::Session;
 use super::steps::spare_name;
 use super::{Options, Progress, Watcher};
+use crate::watch::is_built_on;
 
 /// How often what a build has done is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 /// How often those are looked for who have to end first.
 const SOON: Duration = Duration::from_millis(50);
-/// Statements that stop writers while they wait: for so long at most, and then again.
-const SHORT_LOCK: &str = "SET lock_timeout = '300ms'";
 
 /// What builds: the connection that works, and what it is told.
 pub(super) struct Builder<'a> {
@@ -26,6 +28,8 @@ pub(super) struct Builder<'a> {
     pub(super) options: &'a Options,
     pub(super) watcher: &'a Watcher,
     pub(super) stop: &'a CancellationToken,
+    /// This run, once it is written down.
+    pub(super) run: Option<Uuid>,
 }
 
 /// The name of what is there, in sentences.
@@ -48,7 +52,8 @@ impl Builder<'_> {
         let sql = create(name, schema, table, definition);
         let mut attempt = 1;
         loop {
-            self.wait_for_others(&doing, schema, table).await?;
+            self.wait_for_others(&doing, NOTHING_LEFT, (schema, table), Waiting::ForWriters)
+                .await?;
             if self.stop.is_cancelled() {
                 return Err(Failure::Stopped { doing, left: NOTHING_LEFT.to_owned() });
             }
@@ -60,7 +65,11 @@ impl Builder<'_> {
             if cause == Cause::Gone {
                 self.come_back(&doing, &left_invalid(name)).await?;
             }
-            let left = match self.drop_index(schema, name).await {
+            if is_taken(&failed) {
+                let what = "another index".to_owned();
+                return Err(Failure::NameTaken { name: name.to_owned(), what });
+            }
+            let left = match self.drop_leftover(schema, name).await {
                 Ok(()) => NOTHING_LEFT.to_owned(),
                 // What the drop says stands for both.
                 Err(failure @ Failure::WentAway { .. }) => return Err(failure),
@@ -96,11 +105,15 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// Brings the server back into sight.
+    /// Brings the server back into sight. Where another run came first meanwhile, what this one knows is of yesterday.
     async fn come_back(&mut self, doing: &str, left: &str) -> Result<(), Failure> {
         let patience = self.options.patience;
         if self.session.reconnect(patience).await {
-            return Ok(());
+            return if self.session.is_overtaken(self.run).await {
+                Err(Failure::Overtaken { doing: doing.to_owned(), left: left.to_owned() })
+            } else {
+                Ok(())
+            };
         }
         Err(Failure::WentAway {
             doing: doing.to_owned(),
@@ -114,21 +127,24 @@ impl Builder<'_> {
     async fn wait_for_others(
         &mut self,
         doing: &str,
-        schema: &str,
-        table: &str,
+        left: &str,
+        (schema, table): (&str, &str),
+        waiting: Waiting,
     ) -> Result<(), Failure> {
         let begun = Instant::now();
+        let with_readers = waiting == Waiting::ForReadersToo;
         // Who comes later is not waited for: else a busy table would never be built on.
         let mut first: Option<HashSet<String>> = None;
         loop {
-            let holders = match self.session.rows(HOLDERS, &[&schema, &table]).await {
+            let holders = match self.session.rows(HOLDERS, &[&schema, &table, &with_readers]).await
+            {
                 Ok(holders) => holders.iter().map(|row| (row.get(0), row.get(1))).collect(),
                 Err(error) if self.session.cause(&error) == Cause::Gone => {
-                    self.come_back(doing, NOTHING_LEFT).await?;
+                    self.come_back(doing, left).await?;
                     continue;
                 }
                 Err(error) => {
-                    let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
+                    let (doing, left) = (doing.to_owned(), left.to_owned());
                     return Err(Failure::Refused { doing, said: said(&error), left });
                 }
             };
@@ -142,7 +158,7 @@ impl Builder<'_> {
                 return Ok(());
             }
             if begun.elapsed() >= self.options.patience {
-                let (doing, left) = (doing.to_owned(), NOTHING_LEFT.to_owned());
+                let (doing, left) = (doing.to_owned(), left.to_owned());
                 return Err(Failure::Locked { doing, holder, left });
             }
             (self.watcher)(Progress::Waiting { holder: holder.clone() });
@@ -166,16 +182,16 @@ impl Builder<'_> {
         let beside = self.session.beside().await.ok();
         let building = self.session.run(sql);
         tokio::pin!(building);
-        let mut is_asked = false;
         loop {
+            // A stop is noticed at once, and asked for again as long as it takes: it may have come before the build.
+            let is_to_stop = self.stop.is_cancelled();
             tokio::select! {
                 done = &mut building => return done,
-                () = self.stop.cancelled(), if !is_asked => {
-                    is_asked = true;
-                    self.session.cancel().await;
-                }
+                () = self.stop.cancelled(), if !is_to_stop => self.session.cancel().await,
                 () = tokio::time::sleep(LOOK) => {
-                    if let Some(beside) = &beside {
+                    if is_to_stop {
+                        self.session.cancel().await;
+                    } else if let Some(beside) = &beside {
                         self.look(beside, name).await;
                     }
                 }
@@ -194,12 +210,40 @@ impl Builder<'_> {
         });
     }
 
-    /// Drops an index where it is there. Nobody waits for it; it waits for everybody who reads or writes the table, also
-    /// after a stop was asked for: what is not whole must not stay.
-    pub(super) async fn drop_index(&mut self, schema: &str, name: &str) -> Result<(), Failure> {
+    /// Drops an index that queries may use, where it is there. A drop marks it INVALID before it waits for all who read or write
+    /// the table: so those are waited for before.
+    pub(super) async fn drop_index(
+        &mut self,
+        (schema, table): (&str, &str),
+        name: &str,
+    ) -> Result<(), Failure> {
         let doing = format!("drop {name}");
+        let as_it_was = format!("{name} is there as it was");
+        let is_stopped = self.stop.is_cancelled();
+        if !is_stopped {
+            let of = (schema, table);
+            self.wait_for_others(&doing, &as_it_was, of, Waiting::ForReadersToo).await?;
+        }
         let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(schema, name));
-        self.patiently(&doing, &format!("{name} is left"), &sql).await
+        self.patiently(&doing, &left_invalid(name), &sql).await
+    }
+
+    /// Drops what a build left that failed, where it left anything, and nothing that queries may use or somebody builds. Nobody
+    /// waits for it; it waits for everybody who reads or writes the table, also after a stop was asked for: what is not
+    /// whole must not stay.
+    pub(super) async fn drop_leftover(&mut self, schema: &str, name: &str) -> Result<(), Failure> {
+        let doing = format!("drop the rest of {name}");
+        let refused = |error: tokio_postgres::Error| Failure::Refused {
+            doing: doing.clone(),
+            said: said(&error),
+            left: left_invalid(name),
+        };
+        let leftover = self.session.rows(&leftover(), &[&schema, &name]).await.map_err(refused)?;
+        if leftover.is_empty() {
+            return Ok(());
+        }
+        let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", qualified(schema, name));
+        self.patiently(&doing, &left_invalid(name), &sql).await
     }
 
     /// Gives an index another name. Nobody waits for it for long.
@@ -214,20 +258,22 @@ impl Builder<'_> {
         self.shortly(&doing, &format!("it is still called {from}"), &sql).await
     }
 
-    /// Puts one index in the place of another: builds it beside, drops the other, and takes its name.
-    pub(super) async fn replace(
+    /// Puts the index that was built beside another in its place: drops the other, and takes its name.
+    pub(super) async fn swap(&mut self, name: &str, of: (&str, &str)) -> Result<(), Failure> {
+        self.drop_index(of, name).await?;
+        self.rename(of.0, &spare_name(name), name).await
+    }
+
+    /// Builds what is to take the place of an index.
+    pub(super) async fn build_spare(
         &mut self,
         name: &str,
-        schema: &str,
-        table: &str,
+        (schema, table): (&str, &str),
         definition: &str,
     ) -> Result<(), Failure> {
         let spare = spare_name(name);
-        // What stands there under that name is no good: else it would have been renamed.
-        self.drop_index(schema, &spare).await?;
-        self.build(&spare, schema, table, definition).await?;
-        self.drop_index(schema, name).await?;
-        self.rename(schema, &spare, name).await
+        self.drop_leftover(schema, &spare).await?;
+        self.build(&spare, schema, table, definition).await
     }
 
     /// Gives every partition its part, each concurrently, and the whole its name.
@@ -288,11 +334,8 @@ impl Builder<'_> {
         left: &str,
         sql: &str,
     ) -> Result<(), Failure> {
-        self.patiently(doing, left, SHORT_LOCK).await?;
-        let done = self.patiently(doing, left, sql).await;
-        let again = format!("SET lock_timeout = {}", self.options.lock_timeout.as_millis());
-        self.patiently(doing, left, &again).await?;
-        done
+        let sql = format!("BEGIN; SET LOCAL lock_timeout = '300ms'; {sql}; COMMIT");
+        self.patiently(doing, left, &sql).await
     }
 
     /// A statement that is tried until it succeeds or the patience ends.
@@ -301,9 +344,21 @@ impl Builder<'_> {
         let mut attempt = 1;
         loop {
             let Err(error) = self.session.run(sql).await else { return Ok(()) };
+            let cause = self.session.cause(&error);
+            if cause != Cause::Gone
+                && let Err(error) = self.session.run("ROLLBACK").await
+            {
+                tracing::debug!("could not roll back: {}", said(&error));
+            }
             let (doing, left) = (doing.to_owned(), left.to_owned());
-            match self.session.cause(&error) {
-                Cause::Gone => self.come_back(&doing, &left).await?,
+            match cause {
+                Cause::Gone if begun.elapsed() < self.options.patience * 2 => {
+                    self.come_back(&doing, &left).await?;
+                }
+                Cause::Gone => {
+                    let waited_seconds = begun.elapsed().as_secs();
+                    return Err(Failure::WentAway { doing, waited_seconds, left });
+                }
                 Cause::Locked | Cause::Cancelled if begun.elapsed() < self.options.patience => {}
                 Cause::Locked | Cause::Cancelled => {
                     return Err(Failure::Locked { doing, holder: said(&error), left });
@@ -321,16 +376,39 @@ impl Builder<'_> {
     }
 }
 
-/// The name of a partition's part, within the 63 bytes of a name.
+/// The name of a partition's part, within the 63 bytes of a name: the beginnings of both names, and what tells it from others
+/// that begin alike.
 fn part_name(partition: &str, index: &str) -> String {
-    let cut = |text: &str, most: usize| {
-        let mut end = text.len().min(most);
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        text[..end].to_owned()
-    };
-    format!("{}_{}", cut(partition, 31), cut(index, 31))
+    let cut = |text: &str, most: usize| text[..text.floor_char_boundary(most)].to_owned();
+    let mut hash = DefaultHasher::new();
+    (partition, index).hash(&mut hash);
+    format!("{}_{}_{:08x}", cut(partition, 26), cut(index, 26), hash.finish() >> 32)
+}
+
+/// Whom a statement would wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waiting {
+    /// A build: who writes the table, and who has an old snapshot.
+    ForWriters,
+    /// A drop: who reads it as well.
+    ForReadersToo,
+}
+
+/// Whether the name of an index belongs to something else by now.
+fn is_taken(error: &tokio_postgres::Error) -> bool {
+    let taken = [SqlState::DUPLICATE_TABLE, SqlState::DUPLICATE_OBJECT];
+    error.code().is_some_and(|code| taken.contains(code))
+}
+
+/// An index that no query may use, and on whose table nobody builds.
+fn leftover() -> String {
+    format!(
+        "SELECT 1 FROM pg_index AS x JOIN pg_class AS i ON i.oid = x.indexrelid
+         JOIN pg_namespace AS n ON n.oid = i.relnamespace
+         WHERE n.nspname = $1 AND i.relname = $2
+           AND NOT (x.indisvalid AND x.indisready AND x.indislive) AND NOT {}",
+        is_built_on("x.indrelid")
+    )
 }
 
 /// Those for whom a build would wait: who has written to the table, or has a snapshot; each transaction with its name in a
@@ -343,17 +421,19 @@ const HOLDERS: &str = "
         SELECT l.pid, l.virtualtransaction FROM pg_locks AS l JOIN wanted ON l.relation = wanted.oid
         WHERE l.granted AND l.locktype = 'relation'
           AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-          AND l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock', 'ShareRowExclusiveLock',
-                         'ExclusiveLock', 'AccessExclusiveLock')
+          AND ($3 OR l.mode IN ('RowExclusiveLock', 'ShareUpdateExclusiveLock',
+                                'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'))
     )
-    SELECT a.pid || ' ' || a.xact_start, format('%s (process %s) has been %s for %s s', coalesce(nullif(a.application_name, ''), 'somebody'),
-                  a.pid, coalesce(a.state, a.backend_type),
-                  extract(epoch FROM clock_timestamp() - a.xact_start)::bigint)
+    -- Of other roles' sessions only the process, the transaction and the snapshot can be seen.
+    SELECT a.pid || ' ' || coalesce(a.xact_start::text, a.backend_xid::text, ''),
+           format('%s (process %s) has been %s for %s s',
+                  coalesce(nullif(a.application_name, ''), 'somebody'), a.pid,
+                  coalesce(a.state, a.backend_type, 'at work'),
+                  coalesce(extract(epoch FROM clock_timestamp() - a.xact_start)::bigint::text, 'some'))
     FROM pg_stat_activity AS a
     WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-      AND a.xact_start IS NOT NULL
       -- Not this: PostgreSQL takes it away from who needs the table.
-      AND a.backend_type <> 'autovacuum worker'
+      AND a.backend_type IS DISTINCT FROM 'autovacuum worker'
       AND (a.backend_xmin IS NOT NULL OR a.pid IN (SELECT pid FROM locked))
     UNION ALL
     SELECT p.gid, format('the prepared transaction %L has been open since %s', p.gid, p.prepared)

@@ -12,7 +12,8 @@ use super::failure::said;
 use super::measure::ask;
 use super::session::{OURS, Session};
 use super::text::{Token, tokens};
-use super::workload::Query;
+use super::workload::{Query, Values};
+use crate::watch::masked;
 
 /// The most statements of the server that are looked at: those that read most.
 const MOST: i64 = 200;
@@ -40,15 +41,16 @@ pub(super) async fn named(
     let tables = Tables::read(session).await?;
     for NamedQuery { name, text } in queries {
         match tables.with_values(session, client, text).await {
-            Ok(filled) => found.queries.extend(filled.into_iter().map(|filled| Query {
-                name: (*name).to_owned(),
-                endpoint: "the catalogue".to_owned(),
-                text: filled,
-                shape: Some((*text).to_owned()),
-                values: vec![],
-                settings: "",
-            })),
-            Err(because) => found.unmeasured.push((one_line(text), because)),
+            Ok(Sampled { text, values }) => {
+                found.queries.extend(values.into_iter().map(|values| Query {
+                    name: (*name).to_owned(),
+                    endpoint: "the catalogue".to_owned(),
+                    text: text.clone(),
+                    values: Values::Sampled(values),
+                    settings: "",
+                }));
+            }
+            Err(because) => found.unmeasured.push((masked(text), because)),
         }
     }
     Ok(())
@@ -83,15 +85,16 @@ pub(super) async fn captured(session: &Session, client: &Client, ours: &[Query])
             continue;
         }
         match tables.with_values(session, client, &text).await {
-            Ok(filled) => found.queries.extend(filled.into_iter().map(|filled| Query {
-                name: format!("captured.{queryid}"),
-                endpoint: format!("pg_stat_statements, {calls} calls"),
-                text: filled,
-                shape: Some(text.clone()),
-                values: vec![],
-                settings: "",
-            })),
-            Err(because) => found.unmeasured.push((one_line(&text), because)),
+            Ok(Sampled { text, values }) => {
+                found.queries.extend(values.into_iter().map(|values| Query {
+                    name: format!("captured.{queryid}"),
+                    endpoint: format!("pg_stat_statements, {calls} calls"),
+                    text: text.clone(),
+                    values: Values::Sampled(values),
+                    settings: "",
+                }));
+            }
+            Err(because) => found.unmeasured.push((masked(&text), because)),
         }
     }
     found
@@ -109,11 +112,24 @@ async fn seen(session: &Session) -> Result<Vec<Seen>, String> {
     let sql = format!(
         "SELECT queryid, query, calls FROM {}
          WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND userid IN (SELECT oid FROM pg_roles WHERE rolname IN (current_user, 'jebi_service'))
            AND queryid IS NOT NULL AND toplevel AND NOT starts_with(query, $2) AND query ~* '^\\s*(/\\*.*?\\*/\\s*)*(SELECT|WITH)\\M'
          ORDER BY shared_blks_hit + shared_blks_read DESC, calls DESC LIMIT $1",
         qualified(&schema, "pg_stat_statements")
     );
     let rows = session.rows(&sql, &[&MOST, &OURS]).await.map_err(|error| said(&error))?;
+    let hidden = format!(
+        "SELECT count(*) FILTER (WHERE queryid IS NULL) FROM {}
+         WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+           AND userid = (SELECT oid FROM pg_roles WHERE rolname = 'jebi_service')",
+        qualified(&schema, "pg_stat_statements")
+    );
+    let hidden = session.row(&hidden, &[]).await.map_err(|error| said(&error))?;
+    if hidden.get::<_, i64>(0) > 0 {
+        return Err("this role may not see what the service's role sends; have a superuser \
+                    `GRANT pg_read_all_stats` to it"
+            .to_owned());
+    }
     let seen =
         rows.iter().map(|row| Seen { queryid: row.get(0), text: row.get(1), calls: row.get(2) });
     Ok(seen.collect())
@@ -155,15 +171,16 @@ impl Tables {
         session: &Session,
         client: &Client,
         text: &str,
-    ) -> Result<BTreeSet<String>, String> {
+    ) -> Result<Sampled, String> {
         let parts = tokens(text);
         let words: BTreeSet<&str> = parts.iter().filter_map(Token::name).collect();
         let named: Vec<_> =
             self.columns.keys().filter(|(_, table)| words.contains(table.as_str())).collect();
         if named.is_empty() {
-            return Ok(BTreeSet::new());
+            return Ok(Sampled { text: String::new(), values: BTreeSet::new() });
         }
         refuse_effects(&parts)?;
+        refuse_strangers(session, &words).await?;
         let text = typed_literals(&parts);
         let parts = tokens(&text);
         let prepared = client.prepare(&text).await.map_err(|error| said(&error))?;
@@ -172,35 +189,58 @@ impl Tables {
             let rows = rows_of(session, schema, table).await.map_err(|error| said(&error))?;
             samples.iter_mut().zip(rows).for_each(|(sample, row)| sample.push(row));
         }
-        let mut texts = BTreeSet::new();
+        let kinds = prepared.params();
+        let mut values = BTreeSet::new();
         for rows in &samples {
-            let mut filled = String::with_capacity(text.len() + 64);
+            // A placeholder that stands more than once has the value of its first place.
+            let mut of_sample: Vec<Option<String>> = vec![None; kinds.len()];
             for (at, part) in parts.iter().enumerate() {
-                match part {
-                    Token::Value(number) => {
-                        let kind =
-                            prepared.params().get(number - 1).ok_or("it has too few types")?;
-                        filled.push_str(&literal(sampled(&parts, at, rows), kind, &parts, at));
-                    }
-                    other => filled.push_str(other.text()),
-                }
+                let Token::Value(number) = part else { continue };
+                let kind = kinds.get(number - 1).ok_or("it has too few types")?;
+                let value = sampled(&parts, at, rows);
+                of_sample[number - 1].get_or_insert_with(|| literal(value, kind, &parts, at));
             }
-            texts.insert(filled);
+            values.insert(of_sample.into_iter().map(Option::unwrap_or_default).collect());
         }
-        Ok(texts)
+        Ok(Sampled { text, values })
+    }
+}
+
+/// A statement, and lists of values to run it with.
+struct Sampled {
+    text: String,
+    values: BTreeSet<Vec<String>>,
+}
+
+/// Functions that neither PostgreSQL nor this role made: run again by this role, they could do whatever it may.
+async fn refuse_strangers(session: &Session, words: &BTreeSet<&str>) -> Result<(), String> {
+    const BOOTSTRAP: u32 = 10;
+    let names: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+    let exact: Vec<&str> = words.iter().copied().collect();
+    let sql = "SELECT p.proname::text FROM pg_proc AS p
+               WHERE (p.proname = ANY ($1) OR p.proname = ANY ($2)) AND p.proowner <> $3
+                 AND p.proowner <> (SELECT oid FROM pg_roles WHERE rolname = current_user) LIMIT 1";
+    let strangers = session.rows(sql, &[&names, &exact, &BOOTSTRAP]).await;
+    match strangers.map_err(|error| said(&error))?.first() {
+        Some(row) => Err(format!("it calls {}, which is another role's", row.get::<_, String>(0))),
+        None => Ok(()),
     }
 }
 
 /// Functions of the server that do something, and locks.
 fn refuse_effects(parts: &[Token<'_>]) -> Result<(), String> {
-    let words: Vec<&str> = parts.iter().filter(|part| !part.is_blank()).map(Token::text).collect();
+    let parts: Vec<&Token<'_>> = parts.iter().filter(|part| !part.is_blank()).collect();
+    // A quoted name is a name, and no word.
+    for pair in parts.windows(2) {
+        if let (Some(name), "(") = (pair[0].name(), pair[1].text())
+            && ["pg_", "dblink", "lo_"].iter().any(|of| name.to_ascii_lowercase().starts_with(of))
+        {
+            return Err(format!("it calls {name}, which may do more than read"));
+        }
+    }
+    let words: Vec<&str> = parts.iter().map(|part| part.text()).collect();
     for pair in words.windows(2) {
         let (word, next) = (pair[0].to_ascii_lowercase(), pair[1].to_ascii_lowercase());
-        if next == "("
-            && (word.starts_with("pg_") || word.starts_with("dblink") || word.starts_with("lo_"))
-        {
-            return Err(format!("it calls {word}, which may do more than read"));
-        }
         if word == "for" && ["update", "share", "no", "key"].contains(&next.as_str()) {
             return Err("it locks rows".to_owned());
         }
@@ -326,7 +366,7 @@ fn compared<'a>(before: &[&Token<'a>]) -> Option<&'a str> {
     before.get(at)?.name()
 }
 
-/// A value as SQL of its type.
+/// A value as PostgreSQL prints one of this type.
 fn literal(value: Option<&Value>, kind: &Type, parts: &[Token<'_>], at: usize) -> String {
     let (element, is_array) = match kind.kind() {
         Kind::Array(element) => (element, true),
@@ -337,25 +377,20 @@ fn literal(value: Option<&Value>, kind: &Type, parts: &[Token<'_>], at: usize) -
     let text = match value {
         _ if is_limit => "50".to_owned(),
         Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(values)) if is_array => return listed(values),
         Some(other) => other.to_string(),
         None => default_of(element).to_owned(),
     };
-    let quoted = format!("'{}'", text.replace('\'', "''"));
-    // Backslashes mean themselves in '…', as long as standard_conforming_strings is on.
-    if is_array && !text.starts_with(['{', '[']) {
-        format!("ARRAY[{quoted}]::{kind}", kind = name_of(kind, element, true))
-    } else if is_array {
-        let listed = text.replace('[', "{").replace(']', "}");
-        format!("'{}'::{}", listed.replace('\'', "''"), name_of(kind, element, true))
-    } else {
-        format!("{quoted}::{}", name_of(kind, element, false))
-    }
+    if is_array { listed(&[Value::String(text)]) } else { text }
 }
 
-fn name_of(kind: &Type, element: &Type, is_array: bool) -> String {
-    let name = if is_array { element.name() } else { kind.name() };
-    let name = qualified(kind.schema(), name);
-    if is_array { format!("{name}[]") } else { name }
+/// As PostgreSQL prints an array.
+fn listed(values: &[Value]) -> String {
+    let one = |value: &Value| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+    };
+    format!("{{{}}}", values.iter().map(one).collect::<Vec<_>>().join(","))
 }
 
 /// A value for what is compared with no column.
@@ -369,13 +404,6 @@ fn default_of(kind: &Type) -> &'static str {
         Type::JSON | Type::JSONB => "{}",
         _ => "",
     }
-}
-
-fn one_line(text: &str) -> String {
-    const SHOWN: usize = 200;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown: String = line.chars().take(SHOWN).collect();
-    if shown.len() < line.len() { format!("{shown}…") } else { shown }
 }
 
 #[cfg(test)]

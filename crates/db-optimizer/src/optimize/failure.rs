@@ -98,6 +98,16 @@ pub enum Failure {
         /// What is there now.
         left: String,
     },
+    /// The connection was lost, and another run began before there was a new one.
+    #[error(
+        "another run began while this one had lost its connection, to {doing}: {left}; run it again"
+    )]
+    Overtaken {
+        /// What was being done.
+        doing: String,
+        /// What is there now.
+        left: String,
+    },
     /// There is no such run to take back.
     #[error("there is no run {0} that changed anything; see the list of `jebi optimize --runs`")]
     NoRun(String),

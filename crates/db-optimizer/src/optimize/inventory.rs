@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::catalogue::{Catalogue, Index};
 use super::failure::{Failure, said};
 use super::session::Session;
+use crate::watch::is_built_on;
 
 /// An index as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,7 +76,7 @@ impl Inventory {
                 ((row.get(0), row.get(1)), table)
             })
             .collect();
-        let found = session.rows(INDEXES, &[&schemas, &names]).await.map_err(refused)?;
+        let found = session.rows(&indexes(), &[&schemas, &names]).await.map_err(refused)?;
         let indexes = found
             .iter()
             .map(|row| There {
@@ -132,7 +133,10 @@ const TABLES: &str = "
 
 /// Also of the tables' partitions. What `pg_get_indexdef` says is cut behind the table's name, so that definitions can be
 /// compared whatever the index is called.
-const INDEXES: &str = "
+fn indexes() -> String {
+    let built = is_built_on("t.oid");
+    format!(
+        "
     WITH wanted AS (
         SELECT t.oid FROM unnest($1::text[], $2::text[]) AS wanted (schema, name)
         JOIN pg_namespace AS n ON n.nspname = wanted.schema
@@ -150,14 +154,16 @@ const INDEXES: &str = "
            x.indisvalid AND x.indisready AND x.indislive,
            EXISTS (SELECT FROM pg_constraint AS c WHERE c.conindid = i.oid),
            x.indisunique, i.relkind = 'I', i.relispartition,
-           EXISTS (SELECT FROM pg_stat_progress_create_index AS p WHERE p.index_relid = i.oid),
+           NOT (x.indisvalid AND x.indisready) AND {built},
            pg_relation_size(i.oid), coalesce(pg_stat_get_numscans(i.oid), 0)
     FROM every
     JOIN pg_index AS x ON x.indrelid = every.oid
     JOIN pg_class AS i ON i.oid = x.indexrelid
     JOIN pg_class AS t ON t.oid = x.indrelid
     JOIN pg_namespace AS n ON n.oid = t.relnamespace
-    ORDER BY 1, 2, 3";
+    ORDER BY 1, 2, 3"
+    )
+}
 
 const TAKEN: &str = "
     SELECT n.nspname::text, c.relname::text, CASE c.relkind

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio_postgres::Client;
-use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 
-use super::failure::said;
-use super::workload::Query;
+use super::workload::{Query, Values};
 use crate::{Bind, Plan};
 
 /// A replayed statement may take so long.
@@ -18,6 +17,8 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 pub(super) enum Measured {
     Read(Box<Plan>),
     TimedOut,
+    /// Nobody waited for it.
+    NoTime,
     Failed(String),
 }
 
@@ -29,7 +30,7 @@ impl Measured {
     pub(super) fn plan(&self) -> Option<&Plan> {
         match self {
             Self::Read(plan) => Some(plan),
-            Self::TimedOut | Self::Failed(_) => None,
+            Self::TimedOut | Self::NoTime | Self::Failed(_) => None,
         }
     }
 }
@@ -67,7 +68,15 @@ async fn once(client: &Client, query: &Query) -> Measured {
         {
             Measured::TimedOut
         }
-        (Err(error), _) | (_, Err(error)) => Measured::Failed(said(&error)),
+        (Err(error), _) | (_, Err(error)) => Measured::Failed(refusal(&error)),
+    }
+}
+
+/// Why a statement could not be run, without what PostgreSQL says: that may show values.
+fn refusal(error: &tokio_postgres::Error) -> String {
+    match error.code() {
+        Some(code) => format!("PostgreSQL refused it with SQLSTATE {}", code.code()),
+        None => "the connection was lost".to_owned(),
     }
 }
 
@@ -77,7 +86,10 @@ pub(super) async fn ask(
     explain: &str,
     query: &Query,
 ) -> Result<Value, tokio_postgres::Error> {
-    let (types, values): (Vec<Type>, Vec<_>) = query.values.iter().map(typed).unzip();
+    let (types, values): (Vec<Type>, Vec<_>) = match &query.values {
+        Values::Ours(values) => values.iter().map(typed).unzip(),
+        Values::Sampled(values) => (vec![], values.iter().map(|value| sampled(value)).collect()),
+    };
     let values: Vec<&(dyn ToSql + Sync)> =
         values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect();
     let statement = client.prepare_typed(explain, &types).await?;
@@ -102,4 +114,33 @@ fn typed(bind: &Bind) -> (Type, Box<dyn ToSql + Sync + Send>) {
         Bind::Day(value) => (Type::DATE, Box::new(value)),
         Bind::Json(value) => (Type::JSONB, Box::new(value)),
     }
+}
+
+fn sampled(value: &str) -> Box<dyn ToSql + Sync + Send> {
+    Box::new(AsText(value.to_owned()))
+}
+
+/// A value as PostgreSQL would print it, of whatever type it takes there.
+#[derive(Debug)]
+struct AsText(String);
+
+impl ToSql for AsText {
+    fn to_sql(
+        &self,
+        _: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        out.extend_from_slice(self.0.as_bytes());
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    fn encode_format(&self, _: &Type) -> Format {
+        Format::Text
+    }
+
+    to_sql_checked!();
 }

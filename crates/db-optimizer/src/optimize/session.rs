@@ -5,7 +5,9 @@ use tokio::time::Instant;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
+use super::catalogue::Index;
 use super::failure::{Cause, Failure, said};
 use super::steps::Step;
 use super::{Progress, Watcher};
@@ -32,6 +34,11 @@ impl Session {
         let unreachable = |error: tokio_postgres::Error| Failure::Unreachable(said(&error));
         let mut target = tokio_postgres::Config::from_str(url).map_err(unreachable)?;
         target.application_name("jebi optimize");
+        target.connect_timeout(Duration::from_secs(10));
+        // A server that is gone without a word is noticed within a minute or so.
+        target
+            .keepalives_idle(Duration::from_secs(30))
+            .keepalives_interval(Duration::from_secs(10));
         let (client, pid) = connect(&target, lock_timeout).await.map_err(unreachable)?;
         Ok(Self { target, client, pid, lock_timeout, is_locked: false })
     }
@@ -116,7 +123,11 @@ impl Session {
     }
 
     /// What an index is, cut behind its table's name, and whether it is partitioned; none where it is not there.
-    pub(super) async fn definition(&self, schema: &str, name: &str) -> Option<(String, bool)> {
+    pub(super) async fn definition(
+        &self,
+        schema: &str,
+        name: &str,
+    ) -> Answer<Option<(String, bool)>> {
         let sql = "SELECT substr(pg_get_indexdef(i.oid), length(format('CREATE %sINDEX %I ON %s%I.%I ',
                        CASE WHEN x.indisunique THEN 'UNIQUE ' ELSE '' END, i.relname,
                        CASE WHEN i.relkind = 'I' THEN 'ONLY ' ELSE '' END, n.nspname, t.relname)) + 1),
@@ -125,8 +136,8 @@ impl Session {
                    JOIN pg_class AS t ON t.oid = x.indrelid
                    JOIN pg_namespace AS n ON n.oid = t.relnamespace
                    WHERE n.nspname = $1 AND i.relname = $2";
-        let rows = self.rows(sql, &[&schema, &name]).await.ok()?;
-        rows.first().map(|row| (row.get(0), row.get(1)))
+        let rows = self.rows(sql, &[&schema, &name]).await?;
+        Ok(rows.first().map(|row| (row.get(0), row.get(1))))
     }
 
     /// The bytes of what a step is about, with those of its partitions.
@@ -171,6 +182,42 @@ impl Session {
         }
     }
 
+    /// The value of a storage parameter of a table; none where it was never set.
+    pub(super) async fn parameter(
+        &self,
+        schema: &str,
+        table: &str,
+        name: &str,
+    ) -> Answer<Option<String>> {
+        let sql = "SELECT o.option_value FROM pg_class AS t
+                   JOIN pg_namespace AS n ON n.oid = t.relnamespace
+                   CROSS JOIN LATERAL pg_options_to_table(t.reloptions) AS o
+                   WHERE n.nspname = $1 AND t.relname = $2 AND o.option_name = $3";
+        let rows = self.rows(sql, &[&schema, &table, &name]).await?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
+    /// Whether another run began after this one: the lock was lost meanwhile.
+    pub(super) async fn is_overtaken(&self, run: Option<Uuid>) -> bool {
+        let Some(run) = run else { return false };
+        let later = "SELECT EXISTS (SELECT FROM optimizer_runs WHERE began_at >
+                         (SELECT began_at FROM optimizer_runs WHERE id = $1))";
+        self.row(later, &[&run]).await.is_ok_and(|row| row.get(0))
+    }
+
+    /// The names of the parts of a partitioned index, and its own.
+    pub(super) async fn parts_of(&self, index: &Index) -> Answer<Vec<String>> {
+        let sql = "SELECT DISTINCT p.relname::text
+                   FROM pg_class AS i JOIN pg_namespace AS n ON n.oid = i.relnamespace
+                   CROSS JOIN LATERAL (
+                       SELECT relid FROM pg_partition_tree(i.oid) UNION SELECT i.oid
+                   ) AS tree
+                   JOIN pg_class AS p ON p.oid = tree.relid
+                   WHERE n.nspname = $1 AND i.relname = $2";
+        let rows = self.rows(sql, &[&index.schema, &index.name]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
@@ -195,6 +242,10 @@ async fn connect(target: &tokio_postgres::Config, lock_timeout: Duration) -> Ans
         lock_timeout.as_millis()
     );
     client.batch_execute(&set_up).await?;
+    // From 17 on a transaction has a limit of its own.
+    let unlimited =
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = 'transaction_timeout'";
+    client.batch_execute(unlimited).await?;
     let pid = client.query_one("SELECT pg_backend_pid()", &[]).await?.get(0);
     Ok((client, pid))
 }

@@ -41,11 +41,14 @@ impl Builder<'_> {
         let state = "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_stat_statements'),
                             EXISTS (SELECT FROM pg_available_extensions
                                     WHERE name = 'pg_stat_statements'),
-                            current_setting('shared_preload_libraries') ~ '\\mpg_stat_statements\\M'";
+                            current_setting('shared_preload_libraries') ~ '\\mpg_stat_statements\\M',
+                            current_setting('is_superuser') = 'on' OR EXISTS (
+                                SELECT FROM pg_available_extension_versions
+                                WHERE name = 'pg_stat_statements' AND (trusted OR NOT superuser))";
         // Who may not see this setting is told below what to do.
         let Ok(row) = self.session.row(state, &[]).await else { return Ok(None) };
-        let (is_there, is_installed, is_loaded): (bool, bool, bool) =
-            (row.get(0), row.get(1), row.get(2));
+        let (is_there, is_installed, is_loaded, is_allowed): (bool, bool, bool, bool) =
+            (row.get(0), row.get(1), row.get(2), row.get(3));
         if is_there && is_loaded {
             return Ok(None);
         }
@@ -64,6 +67,9 @@ impl Builder<'_> {
         }
         if !is_installed {
             return to_do(sql, format!("{because}; install PostgreSQL's contrib package first"));
+        }
+        if !is_allowed {
+            return to_do(sql, format!("{because}; have a superuser do it"));
         }
         let ours = |is_done| {
             let (sql, because) = (sql.to_owned(), because.to_owned());

@@ -101,7 +101,10 @@ pub(super) fn steps(
         // What lesser levels do not want is left as it is, but for what a killed run left unproven.
         if level.wants(index.level) {
             of_index(index, inventory, record, &mut found);
-        } else if record.is_unproven(index) && inventory.index(index.schema, index.name).is_some() {
+        } else if record.is_unproven(index)
+            && index.owner == Owner::Catalogue
+            && inventory.index(index.schema, index.name).is_some()
+        {
             found.steps.push(Step::BuildAgain(index.clone()));
         }
     }
@@ -192,8 +195,14 @@ fn of_index(index: &Index, inventory: &Inventory, record: &Record, found: &mut S
             found.steps.push(Step::Complete(index.clone()));
         } else if !there.is_valid {
             if there.is_being_built {
-                let note = format!("{} is being built by somebody else", index.name);
-                found.notes.push(note);
+                found.failures.push(Failure::Locked {
+                    doing: format!("build {}", index.name),
+                    holder: "somebody else is building on its table".to_owned(),
+                    left: "it is theirs for now".to_owned(),
+                });
+            } else if let Some(spare) = spare {
+                // The leftover itself is dropped as one.
+                found.steps.push(Step::Rename { index: index.clone(), there: spare.clone() });
             } else if !record.rejects(index, table.rows) {
                 // The leftover itself is dropped as one.
                 found.steps.push(Step::Build(index.clone()));
@@ -202,6 +211,8 @@ fn of_index(index: &Index, inventory: &Inventory, record: &Record, found: &mut S
             if there.is_constraint || there.is_unique || there.is_partitioned {
                 let what = format!("a key of {} ({})", there.table, there.definition);
                 found.failures.push(taken(index, what));
+            } else if let Some(because) = record.rejection(index, table.rows) {
+                found.notes.push(format!("{} was rejected before: {because}", index.name));
             } else {
                 found.steps.push(Step::Replace { index: index.clone(), there: there.clone() });
             }

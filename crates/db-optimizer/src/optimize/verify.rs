@@ -1,6 +1,10 @@
 //! Whether an index helps, found out by running what it serves and everything else.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
 
 use super::capture::{self, Captured, captured};
 use super::catalogue::{Catalogue, Index};
@@ -16,6 +20,8 @@ const HARM: f64 = 1.2;
 /// So many pages more are no harm whatever they were before: an index that has grown by a level, a row that was changed
 /// meanwhile.
 const SLACK: u64 = 4;
+/// What only the server knows is measured for so long at most, those that read most first.
+const BUDGET: Duration = Duration::from_secs(120);
 /// How often a suspicion is looked at again, for writers change what is read.
 const AGAIN: u32 = 3;
 
@@ -36,6 +42,7 @@ impl Verifier {
         session: &Session,
         catalogue: &Catalogue,
         watcher: &Watcher,
+        stop: &CancellationToken,
     ) -> Result<Self, Failure> {
         let refused = |error: tokio_postgres::Error| Failure::Refused {
             doing: "take values for the workload".to_owned(),
@@ -50,17 +57,24 @@ impl Verifier {
             .map_err(refused)?;
         queries.append(&mut captured.queries);
         let mut before = Vec::with_capacity(queries.len());
+        let begun = Instant::now();
         for (at, query) in queries.iter().enumerate() {
             if at % 10 == 0 {
                 watcher(Progress::Measuring { done: at, total: queries.len() });
             }
-            before.push(measure(&client, query).await);
+            before.push(if stop.is_cancelled() {
+                return Err(stopped("measure the workload"));
+            } else if query.is_foreign() && begun.elapsed() > BUDGET {
+                Measured::NoTime
+            } else {
+                measure(&client, query).await
+            });
         }
         Ok(Self { client, captured, now: before.clone(), queries, before, is_behind: false })
     }
 
-    /// Why an index has to go again, where it has: a query that it serves does not use it, or some query reads more than
-    /// before. Else what it changes is what later indexes are compared with.
+    /// Why an index has to go again, where it has: no query that it serves uses it and reads less for it, or some query reads
+    /// more than before. Else what it changes is what later indexes are compared with.
     ///
     /// # Errors
     /// Where the queries that it serves could not be run: then nothing is known of it.
@@ -69,16 +83,29 @@ impl Verifier {
         session: &Session,
         index: &Index,
         watcher: &Watcher,
+        stop: &CancellationToken,
     ) -> Result<Option<String>, Failure> {
         self.connect(session).await?;
+        let parts = session.parts_of(index).await;
+        let parts = parts.map_err(|error| cannot_measure(&said(&error)))?;
         let mut after = Vec::with_capacity(self.queries.len());
         for (at, query) in self.queries.iter().enumerate() {
             if at % 10 == 0 {
                 watcher(Progress::Measuring { done: at, total: self.queries.len() });
             }
+            if stop.is_cancelled() {
+                return Err(stopped("judge an index"));
+            }
+            // What was too slow before is no measure of anything.
+            let was_measured =
+                self.now[at].plan().is_some() || index.serves.contains(&query.name.as_str());
+            if !was_measured {
+                after.push(self.now[at].clone());
+                continue;
+            }
             let mut measured = measure(&self.client, query).await;
             for _ in 0..AGAIN {
-                if harm(&self.now[at], &measured).is_none() {
+                if harm(&self.now[at], &measured, &parts).is_none() {
                     break;
                 }
                 let again = measure(&self.client, query).await;
@@ -95,10 +122,10 @@ impl Verifier {
                 return Err(cannot_measure(because));
             }
         }
-        let verdict = unused(index, &self.queries, &after).or_else(|| {
+        let verdict = self.useless(index, &after, &parts).or_else(|| {
             let all = self.queries.iter().zip(self.now.iter().zip(&after));
             all.filter_map(|(query, (now, after))| {
-                harm(now, after).map(|harm| format!("{} reads {harm}", query.name))
+                harm(now, after, &parts).map(|harm| format!("{} reads {harm}", query.name))
             })
             .next()
         });
@@ -106,6 +133,28 @@ impl Verifier {
             self.now = after;
         }
         Ok(verdict)
+    }
+
+    /// Why an index does no good: none of the queries that it serves uses it, or none of them reads less for it.
+    fn useless(&self, index: &Index, after: &[Measured], parts: &[String]) -> Option<String> {
+        let all = self.queries.iter().zip(self.now.iter().zip(after));
+        let served = all.filter(|(query, _)| index.serves.contains(&query.name.as_str()));
+        let read = served.filter_map(|(query, (now, after))| {
+            Some((query.name.as_str(), now.buffers(), after.plan()?))
+        });
+        let read: Vec<_> = read.collect();
+        let mut names: Vec<&str> = read.iter().map(|(name, ..)| *name).collect();
+        names.dedup();
+        let names = names.join(", ");
+        if read.is_empty() {
+            None
+        } else if !read.iter().any(|(.., plan)| plan.uses(parts)) {
+            Some(format!("no query that it serves uses it ({names})"))
+        } else if !read.iter().any(|(_, now, plan)| now.is_none_or(|now| plan.buffers() < now)) {
+            Some(format!("no query that it serves reads less for it ({names})"))
+        } else {
+            None
+        }
     }
 
     /// Statements run on a connection of their own, which may have been lost while an index was built.
@@ -139,7 +188,7 @@ impl Verifier {
         all.map(|(at, (query, (before, now)))| QueryReport {
             name: query.name.clone(),
             endpoint: query.endpoint.clone(),
-            text: query.without_values().to_owned(),
+            text: query.shown(),
             calls: self.captured.calls.get(&at).copied(),
             before_buffers: before.buffers(),
             after_buffers: now.buffers(),
@@ -179,33 +228,30 @@ fn cannot_measure(because: &str) -> Failure {
 fn why_missing(measured: &Measured) -> Option<String> {
     match measured {
         Measured::Read(_) => None,
+        Measured::NoTime => Some("there was no time left for it".to_owned()),
         Measured::TimedOut => Some("it took longer than the 5 s that a replay may take".to_owned()),
         Measured::Failed(because) => Some(because.clone()),
     }
 }
 
-/// Of the queries that an index serves, one that does not use it with any of its values.
-fn unused(index: &Index, queries: &[Query], after: &[Measured]) -> Option<String> {
-    let used = |name: &str| {
-        let of_name = queries.iter().zip(after).filter(|(query, _)| query.name == name);
-        of_name.filter_map(|(_, measured)| measured.plan()).any(|plan| plan.uses(index.name))
-    };
-    let measured = |name: &&&str| queries.iter().any(|query| query.name == **name);
-    let mut known = index.serves.iter().filter(measured).peekable();
-    known.peek()?;
-    let served: Vec<&str> = known.copied().collect();
-    (!served.iter().any(|name| used(name)))
-        .then(|| format!("no query that it serves uses it ({})", served.join(", ")))
+/// What a statement reads, where that is too much more than before and the index has a part in it. What reads more and does
+/// not use it does so for other reasons: rows that were written meanwhile.
+fn harm(before: &Measured, after: &Measured, parts: &[String]) -> Option<String> {
+    let before = before.buffers()?;
+    match after {
+        Measured::Read(plan) => {
+            let after = plan.buffers();
+            (is_harm(before, after) && plan.uses(parts))
+                .then(|| format!("{after} buffers, {before} before"))
+        }
+        Measured::TimedOut => Some(format!("longer than 5 s, {before} buffers before")),
+        Measured::NoTime | Measured::Failed(_) => None,
+    }
 }
 
-/// What a statement reads, where that is too much more than before.
-fn harm(before: &Measured, after: &Measured) -> Option<String> {
-    let before = before.buffers()?;
-    let Some(after) = after.buffers() else {
-        return matches!(after, Measured::TimedOut)
-            .then(|| format!("longer than 5 s, {before} buffers before"));
-    };
-    is_harm(before, after).then(|| format!("{after} buffers, {before} before"))
+fn stopped(doing: &str) -> Failure {
+    let left = "what was built before is there; the next run judges what was not judged".to_owned();
+    Failure::Stopped { doing: doing.to_owned(), left }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a ratio of counts that are far below 2^53")]

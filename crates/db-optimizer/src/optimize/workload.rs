@@ -21,11 +21,18 @@ pub(super) struct Query {
     /// The route that sends it, or what else does.
     pub(super) endpoint: String,
     pub(super) text: String,
-    /// The text before values were written into it, where they were.
-    pub(super) shape: Option<String>,
-    pub(super) values: Vec<Bind>,
+    pub(super) values: Values,
     /// What is set in its transaction, as where it is sent.
     pub(super) settings: &'static str,
+}
+
+/// What is sent beside a statement's text.
+#[derive(Clone)]
+pub(super) enum Values {
+    /// Of the types that this program sends.
+    Ours(Vec<Bind>),
+    /// As text, of whatever type PostgreSQL takes.
+    Sampled(Vec<String>),
 }
 
 impl Query {
@@ -36,14 +43,22 @@ impl Query {
     }
 
     /// The text, in which no value stands.
-    pub(super) fn without_values(&self) -> &str {
-        self.shape.as_ref().unwrap_or(&self.text)
+    pub(super) fn shown(&self) -> String {
+        match self.values {
+            Values::Ours(_) => self.text.clone(),
+            Values::Sampled(_) => crate::watch::masked(&self.text),
+        }
+    }
+
+    /// Whether only the server, or a catalogue, knows it.
+    pub(super) const fn is_foreign(&self) -> bool {
+        matches!(self.values, Values::Sampled(_))
     }
 
     fn new<R>(name: impl Into<String>, endpoint: &str, statement: Statement<R>) -> Self {
         let (text, values) = statement.into_parts();
         let (name, endpoint) = (name.into(), endpoint.to_owned());
-        Self { name, endpoint, text, shape: None, values, settings: "" }
+        Self { name, endpoint, text, values: Values::Ours(values), settings: "" }
     }
 }
 

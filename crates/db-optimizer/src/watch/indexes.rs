@@ -40,7 +40,7 @@ pub struct Index {
     pub is_needed: bool,
     /// The table's partitions have their own; or it is such a part.
     pub is_partitioned: bool,
-    /// Statements may use it. One whose concurrent build broke off is not valid, and slows every write down.
+    /// Statements may use it, or will: somebody builds on its table. One whose concurrent build broke off is not valid, and slows every write down.
     pub is_valid: bool,
     /// The index that does the same and should stay in its place.
     pub duplicate_of: Option<String>,
@@ -73,9 +73,22 @@ impl Indexes {
     }
 }
 
+/// SQL: whether another session builds on the table of this oid. What it builds is told to its own role alone; that it holds
+/// this lock, to everybody.
+pub(crate) fn is_built_on(table: &str) -> String {
+    format!(
+        "EXISTS (SELECT FROM pg_locks AS l LEFT JOIN pg_stat_activity AS a ON a.pid = l.pid
+                 WHERE l.relation = {table} AND l.mode = 'ShareUpdateExclusiveLock' AND l.granted
+                   AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+                   AND l.pid <> pg_backend_pid()
+                   AND a.backend_type IS DISTINCT FROM 'autovacuum worker')"
+    )
+}
+
 /// Every index, and every foreign key without one. Statements: 2.
 pub(crate) async fn all(connection: &AsyncPgConnection) -> Result<Indexes, Error> {
     type Sql = (Text, Text, Text, BigInt, BigInt, Bool, Bool, Bool, Nullable<Text>);
+    let built = is_built_on("x.indrelid");
     let statement = Statement::<(Nullable<Timestamptz>, Sql)>::new(
         format!(
             "WITH indexes AS (
@@ -98,7 +111,7 @@ pub(crate) async fn all(connection: &AsyncPgConnection) -> Result<Indexes, Error
                     pg_get_indexdef(x.indexrelid), pg_stat_get_numscans(x.indexrelid),
                     -- It may have been dropped a moment ago.
                     coalesce(pg_relation_size(x.indexrelid), 0), x.is_needed,
-                    x.relkind = 'I' OR x.relispartition, x.indisvalid AND x.indisready, (
+                    x.relkind = 'I' OR x.relispartition, x.indisvalid AND x.indisready OR {built}, (
                         SELECT other.name FROM indexes AS other
                         WHERE other.indrelid = x.indrelid AND other.does = x.does
                           AND other.indexrelid <> x.indexrelid AND NOT x.is_needed

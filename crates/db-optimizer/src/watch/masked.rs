@@ -9,7 +9,7 @@ const SHOWN: [&str; 7] = ["select", "insert", "update", "delete", "merge", "with
 const SHOWN_BYTES: usize = 1_000;
 
 /// The text in one line, without comments, with `?` for each string and number.
-pub(super) fn masked(text: &str) -> String {
+pub(crate) fn masked(text: &str) -> String {
     let mut line = without_values(text);
     line.truncate(line.trim_end().len());
     let first = line.split(|c: char| !c.is_ascii_alphabetic()).next().unwrap_or_default();
