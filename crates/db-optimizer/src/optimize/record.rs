@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-use super::PastRun;
+use super::back::PastRun;
 use super::catalogue::{Index, Level};
 use super::failure::{Failure, said};
 use super::session::Session;

@@ -12,9 +12,14 @@ use super::{filled, invalid, run_with};
 
 /// Two hundred in a second, each at its time whether the one before is done or not, until `is_over`. Answers how long each
 /// took from its time on.
-async fn writers(db: &TestDatabase, seller: SellerId, is_over: &AtomicBool) -> Vec<Duration> {
+async fn writers(
+    db: &TestDatabase,
+    seller: SellerId,
+    first_line: u32,
+    is_over: &AtomicBool,
+) -> Vec<Duration> {
     const EACH: Duration = Duration::from_millis(20);
-    let numbers = AtomicU32::new(1_000);
+    let numbers = AtomicU32::new(first_line);
     let writer = |first: u32| {
         let numbers = &numbers;
         async move {
@@ -67,7 +72,7 @@ async fn of_eight_runs_at_once_under_writes_one_builds_and_nobody_is_in_anybodys
         is_over.store(true, Relaxed);
         reports
     };
-    let (reports, beside_runs) = tokio::join!(eight, writers(&db, seller, &is_over));
+    let (reports, beside_runs) = tokio::join!(eight, writers(&db, seller, 1_000, &is_over));
     let reports: Vec<_> = reports.into_iter().map(Result::unwrap).collect();
     for report in &reports {
         assert_eq!(report.failures, Vec::<String>::new());
@@ -91,7 +96,7 @@ async fn of_eight_runs_at_once_under_writes_one_builds_and_nobody_is_in_anybodys
             .await;
         is_over.store(true, Relaxed);
     };
-    let ((), beside_plain) = tokio::join!(build, writers(&db, seller, &is_over));
+    let ((), beside_plain) = tokio::join!(build, writers(&db, seller, 1_000_000, &is_over));
     let longest = beside_runs.iter().max().copied().unwrap_or_default();
     let (ours, theirs) = (p99(beside_runs), p99(beside_plain));
     #[expect(clippy::print_stdout, reason = "what the soak is for")]
