@@ -80,7 +80,8 @@ async fn of_eight_runs_at_once_under_writes_one_builds_and_nobody_is_in_anybodys
     let built = reports.iter().filter(|report| !report.steps.is_empty());
     let built: Vec<_> = built.map(|report| &report.steps).collect();
     assert_eq!(built.len(), 1, "one builds");
-    assert!(built[0].iter().all(|step| step.outcome == Outcome::Done), "{built:?}");
+    // Whether it helps is for the data to say: rows that are being written are read from the table all the same.
+    assert!(built[0].iter().all(|step| step.outcome != Outcome::Failed), "{built:?}");
     assert_eq!(invalid(&db).await, 0);
     let deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
     assert_eq!(db.number(deadlocks).await, 0);
@@ -89,7 +90,7 @@ async fn of_eight_runs_at_once_under_writes_one_builds_and_nobody_is_in_anybodys
     let Some(orders) = soak() else { return };
     let plain = Catalogue::of_jebi();
     let plain = plain.indexes.iter().find(|index| index.name == "order_items_whole").unwrap();
-    db.run("DROP INDEX order_items_whole").await;
+    db.run("DROP INDEX IF EXISTS order_items_whole").await;
     is_over.store(false, Relaxed);
     let build = async {
         db.run(&format!("CREATE INDEX order_items_whole ON order_items {}", plain.definition))
