@@ -1,7 +1,7 @@
 //! `optimize`: brings the indexes of a database to what the catalogue wants, and proves by execution that they help.
 //!
 //! Planner costs recommend indexes that make queries read twenty times more. So every index that is built is measured on the
-//! whole workload, and dropped again where a query that it serves does not use it, or where any query reads more than
+//! whole workload, and dropped again where no query that it serves reads less for it, or where any query reads more than
 //! before. What was found out is remembered.
 //!
 //! A run may be killed at any point, and several may be started at once: one works, and one more run brings the database to
@@ -203,45 +203,14 @@ impl Builder<'_> {
                 Err(failure) => report.failures.push(failure.to_string()),
             }
         }
-        // Else what they are worth would be measured against themselves.
-        let unproven = steps.iter().filter(|step| matches!(step, Step::BuildAgain(_)));
-        for index in unproven.filter_map(Step::wanted) {
-            if inventory.is_partitioned(index) {
-                self.drop_partitioned(index.schema, index.name).await?;
-            } else {
-                self.drop_index((index.schema, index.table), index.name).await?;
-            }
-        }
+        self.drop_unproven(&steps, &inventory).await?;
         let mut verifier = None;
         if steps.iter().any(Step::is_judged) || self.options.is_measured {
             verifier =
                 Some(Verifier::begin(self.session, catalogue, self.watcher, self.stop).await?);
         }
         if let Some(run) = &mut run {
-            for (at, step) in steps.iter().enumerate() {
-                let (number, of) = (at + 1, steps.len());
-                (self.watcher)(Progress::Step { number, of, doing: step.doing() });
-                let step_begun = Instant::now();
-                let done = self.take(step, run, &mut verifier, &inventory).await;
-                let mut one = StepReport::planned(step);
-                one.seconds = Some(step_begun.elapsed().as_secs_f64());
-                match done {
-                    Ok(None) => one.outcome = Outcome::Done,
-                    Ok(Some(because)) => {
-                        (one.outcome, one.because) = (Outcome::Rejected, Some(because));
-                    }
-                    Err(failure) => {
-                        one.outcome = Outcome::Failed;
-                        report.failures.push(failure.to_string());
-                    }
-                }
-                one.bytes = self.session.bytes_of(step).await;
-                report.steps.push(one);
-                if self.stop.is_cancelled() {
-                    report.failures.extend(unbegun(&steps[number..]));
-                    break;
-                }
-            }
+            self.take_all(&steps, run, &mut verifier, &inventory, report).await;
         }
         if let Some(mut verifier) = verifier {
             verifier.catch_up(self.session).await?;
@@ -257,6 +226,59 @@ impl Builder<'_> {
             run.end(self.session, &kept).await?;
         }
         Ok(())
+    }
+
+    /// Drops what killed runs left unproven, before anything is measured: else what it is worth would be measured against
+    /// itself.
+    async fn drop_unproven(
+        &mut self,
+        steps: &[Step],
+        inventory: &Inventory,
+    ) -> Result<(), Failure> {
+        let unproven = steps.iter().filter(|step| matches!(step, Step::BuildAgain(_)));
+        for index in unproven.filter_map(Step::wanted) {
+            if inventory.is_partitioned(index) {
+                self.drop_partitioned(index.schema, index.name).await?;
+            } else {
+                self.drop_index((index.schema, index.table), index.name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Does one step after the other; one that fails keeps none of the others from being done, but a stop does.
+    async fn take_all(
+        &mut self,
+        steps: &[Step],
+        run: &mut Run,
+        verifier: &mut Option<Verifier>,
+        inventory: &Inventory,
+        report: &mut Report,
+    ) {
+        for (at, step) in steps.iter().enumerate() {
+            let (number, of) = (at + 1, steps.len());
+            (self.watcher)(Progress::Step { number, of, doing: step.doing() });
+            let step_begun = Instant::now();
+            let done = self.take(step, run, verifier, inventory).await;
+            let mut one = StepReport::planned(step);
+            one.seconds = Some(step_begun.elapsed().as_secs_f64());
+            match done {
+                Ok(None) => one.outcome = Outcome::Done,
+                Ok(Some(because)) => {
+                    (one.outcome, one.because) = (Outcome::Rejected, Some(because));
+                }
+                Err(failure) => {
+                    one.outcome = Outcome::Failed;
+                    report.failures.push(failure.to_string());
+                }
+            }
+            one.bytes = self.session.bytes_of(step).await;
+            report.steps.push(one);
+            if self.stop.is_cancelled() {
+                report.failures.extend(unbegun(&steps[number..]));
+                break;
+            }
+        }
     }
 
     /// Does a step. Answers why it was taken back, where it was.

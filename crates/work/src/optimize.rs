@@ -59,7 +59,11 @@ impl Optimizer {
         let catalogue = Catalogue::of_jebi();
         let run = optimize::optimize(&self.url, &catalogue, &options, &watcher, work.stop());
         let mut report = tokio::select! {
-            done = run => done.map_err(|failure| Failure::Because(failure.to_string()))?,
+            done = run => match done {
+                Ok(report) => report,
+                Err(_) if work.stop().is_cancelled() => return Ok(vec![]),
+                Err(failure) => return Err(Failure::Because(failure.to_string())),
+            },
             lost = tell(work, &options, &latest) => return Err(lost.into()),
         };
         if work.stop().is_cancelled() {
