@@ -2,6 +2,7 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls, Row};
 use tokio_util::sync::CancellationToken;
@@ -53,10 +54,21 @@ impl Session {
         self.client.batch_execute(sql).await
     }
 
+    /// What a question is answered with. Looking at tables and indexes takes locks, for a moment: where somebody makes a
+    /// partition at that moment it is asked again.
     pub(super) async fn rows(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Answer<Vec<Row>> {
-        self.client.query(&format!("{OURS} {sql}"), values).await
+        const TIMES: u32 = 5;
+        let sql = format!("{OURS} {sql}");
+        for _ in 1..TIMES {
+            match self.client.query(&sql, values).await {
+                Err(error) if error.code() == Some(&SqlState::T_R_DEADLOCK_DETECTED) => {}
+                answer => return answer,
+            }
+        }
+        self.client.query(&sql, values).await
     }
 
+    /// The only row of an answer; PostgreSQL gives it to these questions whatever there is.
     pub(super) async fn row(&self, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Answer<Row> {
         self.client.query_one(&format!("{OURS} {sql}"), values).await
     }
