@@ -1,0 +1,6 @@
+//! The monitor as its callers see it.
+
+mod alerts;
+mod percentiles;
+mod recording;
+mod support;
