@@ -261,7 +261,13 @@ fn settings(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
         Purpose::Dev => &["max_connections=300"],
         // Its data are made anew for each run, so they need not survive a crash.
-        Purpose::Test => &["max_connections=500", "fsync=off", "full_page_writes=off"],
+        // The statistics of statements are of all databases together: what one test looks for, others must not push out.
+        Purpose::Test => &[
+            "max_connections=500",
+            "fsync=off",
+            "full_page_writes=off",
+            "pg_stat_statements.max=100000",
+        ],
     }
 }
 
