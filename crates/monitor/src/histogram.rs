@@ -81,6 +81,14 @@ impl Histogram {
         Duration::from_nanos(self.max)
     }
 
+    /// How many values are not above `limit`. One that is within 0.78 % of it may be counted on
+    /// the other side.
+    #[must_use]
+    pub fn count_within(&self, limit: Duration) -> u64 {
+        let last = bucket(crate::clock::nanoseconds(limit));
+        self.counts[..=last].iter().sum()
+    }
+
     /// The value that a share of all is not above: `0.99` gives the p99, by the nearest rank.
     /// `None` where nothing was counted.
     #[must_use]

@@ -123,6 +123,7 @@ impl<T: Payload> Series<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub(crate) counts: Sparse,
+    pub(crate) refused: u64,
     pub(crate) errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) total: u64,
@@ -143,6 +144,7 @@ impl Payload for Slot {
 impl Slot {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
+        self.refused += other.refused;
         self.errors += other.errors;
         self.cancelled += other.cancelled;
         self.total = self.total.saturating_add(other.total);
@@ -150,19 +152,11 @@ impl Slot {
     }
 }
 
-impl Series<Slot> {
-    /// Merges the windows of a span.
-    pub(crate) fn sum(&self, now: u64, span: Duration) -> Sum {
-        let mut sum = Sum::default();
-        self.within(now, span).for_each(|(_, slot)| sum.add(slot));
-        sum
-    }
-}
-
 /// Windows merged.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     pub(crate) histogram: Histogram,
+    pub(crate) refused: u64,
     pub(crate) errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) total: u64,
@@ -174,6 +168,7 @@ impl Sum {
             self.histogram.add(usize::from(bucket), count);
         }
         self.histogram.saw(slot.max);
+        self.refused += slot.refused;
         self.errors += slot.errors;
         self.cancelled += slot.cancelled;
         self.total = self.total.saturating_add(slot.total);
@@ -184,6 +179,7 @@ impl Sum {
         let count = self.histogram.count();
         Summary {
             count,
+            refused: self.refused,
             errors: self.errors,
             cancelled: self.cancelled,
             total: Duration::from_nanos(self.total),
@@ -203,6 +199,8 @@ impl Sum {
 pub struct Summary {
     /// How many ended, however they did.
     pub count: u64,
+    /// How many of them were mistakes of who asked.
+    pub refused: u64,
     /// How many of them failed.
     pub errors: u64,
     /// How many of them were cancelled.
