@@ -11,7 +11,7 @@ use super::catalogue::{NamedQuery, qualified};
 use super::failure::said;
 use super::measure::ask;
 use super::session::{OURS, Session};
-use super::text::{Token, tokens};
+use crate::text::{Token, tokens};
 use super::workload::{Query, Values};
 use crate::watch::masked;
 
