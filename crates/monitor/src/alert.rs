@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Monitor;
+use crate::{Level, Monitor};
 
 /// Alerts that are remembered, raised ones included.
 const RECENT: usize = 256;
 
-/// What a rule looks at. A name that ends in `*` stands for all operations that begin so, each
-/// judged by itself.
+/// What a rule looks at. A name that ends in `*` stands for all that begin so, each judged by
+/// itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Measurement {
     /// A percentile of an operation in milliseconds, such as 0.95.
@@ -405,12 +405,17 @@ impl Alerter {
 
 /// What a rule looks at: of which subject, the value, of how many.
 fn measure(rule: &Rule, monitor: &Monitor) -> Vec<(String, f64, u64)> {
-    let operations = |pattern: &str| {
+    let meant = |names: Vec<String>, pattern: &str| {
         let is_meant = |name: &String| match pattern.strip_suffix('*') {
             Some(beginning) => name.starts_with(beginning),
             None => name == pattern,
         };
-        monitor.operations().into_iter().filter(is_meant).collect::<Vec<_>>()
+        names.into_iter().filter(is_meant).collect::<Vec<_>>()
+    };
+    let operations = |pattern: &str| meant(monitor.operations(), pattern);
+    let told = |name: String, level: Option<Level>| {
+        let level = level.unwrap_or_default();
+        (name, level.mean().unwrap_or_default(), level.count)
     };
     match &rule.measurement {
         Measurement::PercentileMs(pattern, share) => {
@@ -437,13 +442,19 @@ fn measure(rule: &Rule, monitor: &Monitor) -> Vec<(String, f64, u64)> {
             };
             operations(pattern).into_iter().filter_map(measured).collect()
         }
-        Measurement::Gauge(name) => {
-            let level = monitor.gauge_level(name, rule.over).unwrap_or_default();
-            vec![(name.clone(), level.mean().unwrap_or_default(), level.count)]
+        Measurement::Gauge(pattern) => {
+            let measured = |name: String| {
+                let level = monitor.gauge_level(&name, rule.over);
+                told(name, level)
+            };
+            meant(monitor.levels().0, pattern).into_iter().map(measured).collect()
         }
-        Measurement::Ratio(name) => {
-            let level = monitor.ratio_level(name, rule.over).unwrap_or_default();
-            vec![(name.clone(), level.mean().unwrap_or_default(), level.count)]
+        Measurement::Ratio(pattern) => {
+            let measured = |name: String| {
+                let level = monitor.ratio_level(&name, rule.over);
+                told(name, level)
+            };
+            meant(monitor.levels().1, pattern).into_iter().map(measured).collect()
         }
     }
 }

@@ -342,6 +342,18 @@ impl Monitor {
         (!all.is_empty()).then(|| windows.collect())
     }
 
+    /// The names of all gauges and then of all ratios, each in the order of the alphabet.
+    #[must_use]
+    pub fn levels(&self) -> (Vec<String>, Vec<String>) {
+        let state = self.state();
+        let names = |kept: &HashMap<Arc<str>, Kept>| {
+            let mut names: Vec<String> = kept.keys().map(|name| (**name).to_owned()).collect();
+            names.sort_unstable();
+            names
+        };
+        (names(&state.gauges), names(&state.ratios))
+    }
+
     /// What was set of a gauge in the last `span`.
     #[must_use]
     pub fn gauge_level(&self, name: &str, span: Duration) -> Option<Level> {
