@@ -15,13 +15,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use jebi_db_optimizer::jobs::Overview;
 use jebi_monitor::{Alert, Alerter, Config, Monitor};
 
 pub(crate) use self::endpoints::{Endpoint, HTTP};
 pub(crate) use self::sample::{CACHE, CPU, L1, L2, POOL_IN_USE, POOL_WAIT_MS, POOL_WAITS, sample};
-pub(crate) use self::score::{Component, Score, Status};
+pub(crate) use self::score::Status;
 pub(crate) use self::system::System;
 
 use self::endpoints::Endpoints;
@@ -38,7 +37,6 @@ pub(crate) struct Monitoring {
     endpoints: Endpoints,
     /// Which process this is, where several tell of themselves.
     pub(crate) instance: String,
-    pub(crate) began: DateTime<Utc>,
     alerter: Mutex<Alerter>,
     log: PerformanceLog,
     seen: Mutex<Seen>,
@@ -64,7 +62,6 @@ impl Monitoring {
             monitor,
             log: PerformanceLog::new(path, &instance),
             instance,
-            began: Utc::now(),
             alerter: Mutex::new(alerter),
             seen: Mutex::new(Seen {
                 system: System::default(),

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -77,6 +78,14 @@ const WORKERS: Variable = Variable {
     is: "a count, 100 at most",
     meaning: "How many claims of jobs a process works on at once, of up to 20 items each. 0 = `jebi serve` \
               leaves them to `jebi worker`, which does nothing else.",
+};
+
+const PERFORMANCE_LOG: Variable = Variable {
+    name: "JEBI_PERFORMANCE_LOG",
+    default: "performance_optimization.log",
+    is: "a path, or `off`",
+    meaning: "Where alerts are written as they are raised and cleared, and a line each minute; put aside at 10 MB, \
+              five are kept. Alerts are remembered by it over a restart. Several processes may share it.",
 };
 
 const REDIS_URL: Variable = Variable {
@@ -161,6 +170,7 @@ const VARIABLES: &[&Variable] = &[
     &MAX_OVERFLOW,
     &POOL_TIMEOUT,
     &WORKERS,
+    &PERFORMANCE_LOG,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -197,6 +207,8 @@ pub struct Settings {
     pub pool: db::Config,
     /// How many claims of jobs are worked on at once.
     pub workers: usize,
+    /// Where alerts are written, if anywhere.
+    pub performance_log: Option<PathBuf>,
     /// Where Redis is, if anywhere.
     pub redis_url: Option<SecretString>,
     /// What every key there begins with.
@@ -243,6 +255,8 @@ impl Settings {
         });
         let workers =
             reader.read_with(&WORKERS, |text| text.parse().ok().filter(|workers| *workers <= 100));
+        let performance_log = reader
+            .read_with(&PERFORMANCE_LOG, |path| Some((path != "off").then(|| PathBuf::from(path))));
         let redis_url = reader.redis_url();
         let redis_prefix = reader.read(&REDIS_PREFIX);
         let is_compressed: Option<bool> = reader.read(&COMPRESSION);
@@ -260,6 +274,7 @@ impl Settings {
         let all = || {
             Some(Self {
                 workers: workers?,
+                performance_log: performance_log?,
                 redis_url: redis_url?,
                 redis_prefix: redis_prefix?,
                 compression: Compression {

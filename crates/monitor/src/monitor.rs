@@ -289,6 +289,29 @@ impl Monitor {
         Some(state.sum(name, now, span)?.summary())
     }
 
+    /// What was collected of an operation in the last whole window, which is over.
+    #[must_use]
+    pub fn latest(&self, name: &str, resolution: Resolution) -> Option<Summary> {
+        let (state, now) = self.collected();
+        let all = state.matching(name);
+        let wanted = resolution.index(now).checked_sub(1);
+        let mut sum = Sum::default();
+        for (_, slot) in all.iter().filter_map(|tracked| tracked.series(resolution).at(wanted?)) {
+            sum.add(slot);
+        }
+        (!all.is_empty()).then(|| sum.summary())
+    }
+
+    /// The same of a gauge, or of a ratio where no gauge has the name.
+    #[must_use]
+    pub fn latest_level(&self, name: &str, resolution: Resolution) -> Option<Level> {
+        let (state, now) = self.collected();
+        let kept = state.gauges.get(cut(name)).or_else(|| state.ratios.get(cut(name)))?;
+        let wanted = resolution.index(now).checked_sub(1)?;
+        let level = kept.series(resolution).at(wanted).map(|(_, level)| *level);
+        Some(level.unwrap_or_default())
+    }
+
     /// All that came to an operation since it was registered.
     #[must_use]
     pub fn since_start(&self, name: &str) -> Option<Summary> {
@@ -374,11 +397,7 @@ impl Monitor {
         let (state, now) = self.collected();
         let unix_ms = self.config.clock.unix_ms();
         let kept = state.gauges.get(cut(name)).or_else(|| state.ratios.get(cut(name)))?;
-        let series = match resolution {
-            Resolution::Second => &kept.seconds,
-            Resolution::Minute => &kept.minutes,
-        };
-        let windows = series.slots.iter().map(|(index, level)| Window {
+        let windows = kept.series(resolution).slots.iter().map(|(index, level)| Window {
             began_unix_ms: resolution.began_unix_ms(*index, now, unix_ms),
             value: *level,
         });
@@ -435,11 +454,9 @@ fn fed(
 }
 
 fn level(kept: &Kept, now: u64, span: Duration) -> Level {
-    let series = match Resolution::reaching(span) {
-        Resolution::Second => &kept.seconds,
-        Resolution::Minute => &kept.minutes,
-    };
     let mut sum = Level::default();
-    series.within(now, span).for_each(|(_, level)| sum.merge(level));
+    kept.series(Resolution::reaching(span))
+        .within(now, span)
+        .for_each(|(_, level)| sum.merge(level));
     sum
 }

@@ -109,6 +109,11 @@ impl<T: Payload> Series<T> {
         }
     }
 
+    /// The window of this index; one of the latest.
+    pub(crate) fn at(&self, index: u64) -> Option<&(u64, T)> {
+        self.slots.iter().rev().take(4).find(|(known, _)| *known == index)
+    }
+
     pub(crate) fn within(&self, now: u64, span: Duration) -> impl Iterator<Item = &(u64, T)> {
         let first = self.resolution.first(now, span);
         self.slots.iter().filter(move |(index, _)| *index >= first)
@@ -195,7 +200,7 @@ impl Sum {
 /// What came to an operation. Percentiles are within 0.78 % of the exact ones; they are of all
 /// that ended, failed and cancelled work as well, because what is given up is as a rule what was
 /// slow. All durations are 0 where `count` is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// How many ended, however they did.
     pub count: u64,

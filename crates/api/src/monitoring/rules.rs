@@ -6,7 +6,7 @@ use jebi_db_optimizer::timings;
 use jebi_monitor::Rule;
 
 use super::endpoints::HTTP;
-use super::sample::{CACHE, POOL_WAIT_MS, QUEUE_AGE_MS};
+use super::sample::{CACHE, POOL_WAIT_MS, QUEUE_AGE_MS, REDIS};
 
 /// A pool that lets callers wait so long in the mean is too small, or held by something slow.
 const POOL_WAIT_LIMIT_MS: f64 = 100.0;
@@ -54,6 +54,22 @@ pub(super) fn all() -> Vec<Rule> {
                 Rule::long_wait("queue_age", QUEUE_AGE_MS, QUEUE_AGE_LIMIT_MS),
                 "more jobs come in than are worked off, or no worker runs",
                 "see that a worker runs (`jebi worker`, JEBI_WORKERS), and look at the jobs",
+            )
+        },
+        Rule {
+            // Looked at every second.
+            min_traffic: 1,
+            raise_after: Duration::from_secs(10),
+            ..told(
+                Rule {
+                    name: "redis_away".to_owned(),
+                    raise_at: 0.5,
+                    clear_at: 0.9,
+                    over: Duration::from_secs(30),
+                    ..Rule::low_hit_rate(REDIS)
+                },
+                "Redis does not answer, or too late; every process caches for itself",
+                "see that Redis runs at REDIS_URL; look at /readyz",
             )
         },
         told(

@@ -6,7 +6,7 @@ use jebi_db_optimizer::timings;
 use jebi_monitor::{Histogram, Summary};
 
 use super::endpoints::HTTP;
-use super::sample::{CACHE, POOL_WAITS};
+use super::sample::{CACHE, HOST_CPU, POOL_WAITS};
 use super::{LATELY, Monitoring, System};
 
 /// A part of the score.
@@ -120,8 +120,8 @@ impl Monitoring {
         let (statements, good_statements) = good(&format!("{}*", timings::PREFIX), SLOW_STATEMENT);
         let hits = monitor.ratio_level(CACHE, LATELY).unwrap_or_default();
         let waits = monitor.ratio_level(POOL_WAITS, LATELY).unwrap_or_default();
-        let System { host_cpu_share, host_available_bytes, host_total_bytes, .. } =
-            self.seen().system;
+        let busy = monitor.gauge_level(HOST_CPU, LATELY).and_then(|level| level.mean());
+        let System { host_available_bytes, host_total_bytes, .. } = self.seen().system;
         #[expect(clippy::cast_precision_loss, reason = "a share needs no 53 bits")]
         let free = host_available_bytes
             .zip(host_total_bytes)
@@ -140,7 +140,7 @@ impl Monitoring {
             refused: waits.sum as u64,
             asked: hits.count,
             hit_rate: hits.mean().unwrap_or_default(),
-            cpu_share: host_cpu_share,
+            cpu_share: busy,
             free_memory_share: free,
             alerts: self.alerter().recent().filter(raised).count(),
         })
@@ -157,9 +157,9 @@ fn score(figures: &Figures) -> Score {
     let parts: Vec<_> =
         Component::ALL.into_iter().map(|component| (component, part(component, figures))).collect();
     let known = || {
-        parts.iter().filter_map(|(component, part)| {
-            part.ok().map(|part| (component.weight(), part))
-        })
+        parts
+            .iter()
+            .filter_map(|(component, part)| part.ok().map(|part| (component.weight(), part)))
     };
     let weight: f64 = known().map(|(weight, _)| weight).sum();
     let sum: f64 = known().map(|(weight, part)| weight * part).sum();
@@ -229,9 +229,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_never_falls_when_something_gets_better(before in figures(), by in 0.0..=1.0_f64) {
+        fn it_never_falls_when_something_gets_better(
+            before in figures(), by in 0.0..=1.0_f64, more in 0..1_000_u64,
+        ) {
             let score = |figures: &Figures| score(figures).overall.unwrap();
-            let more = |good: u64, of: u64| (good + (by * 100.0) as u64).min(of);
+            let more = |good: u64, of: u64| (good + more).min(of);
             let better = [
                 Figures { good_requests: more(before.good_requests, before.requests), ..before },
                 Figures {

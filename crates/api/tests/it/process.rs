@@ -19,6 +19,7 @@ pub(crate) fn jebi(database_url: &str) -> Command {
         .env("JEBI_MASTER_KEY", MASTER_KEY)
         .env("JEBI_LISTEN", "127.0.0.1:0")
         .env("JEBI_LOG", "debug")
+        .env("JEBI_PERFORMANCE_LOG", "off")
         .env("DATABASE_POOL_SIZE", "2");
     command
 }

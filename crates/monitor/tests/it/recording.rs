@@ -176,3 +176,22 @@ fn operations_that_begin_alike_are_read_together() {
     assert_eq!(monitor.histogram("http *", MINUTE).unwrap().count_within(MINUTE / 2), 1);
     assert_eq!(monitor.summary("none *", MINUTE), None);
 }
+
+#[test]
+fn the_last_whole_window_is_over_and_does_not_change() {
+    let (monitor, clock) = monitor();
+    let operation = monitor.track_operation("a");
+    let count = || monitor.latest("a", Resolution::Second).unwrap().count;
+    operation.record(MINUTE, Outcome::Ok);
+    monitor.gauge("level").set(2.0);
+    assert_eq!(count(), 0);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(count(), 1);
+    operation.record(MINUTE, Outcome::Ok);
+    assert_eq!(count(), 1);
+    let level = || monitor.latest_level("level", Resolution::Second).unwrap().mean();
+    assert_eq!(level(), Some(2.0));
+    clock.advance(Duration::from_secs(5));
+    assert_eq!((count(), level()), (0, None));
+    assert_eq!(monitor.latest("none", Resolution::Second), None);
+}
