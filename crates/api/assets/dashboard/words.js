@@ -239,7 +239,7 @@ const WORDS = {
   'column.failed': ['실패', 'Failed'],
   'column.speed': ['속도', 'Speed'],
   'column.eta': ['남은 시간', 'Time left'],
-  'column.created': ['시작', 'Created'],
+  'column.created': ['등록', 'Created'],
   'column.finished': ['종료', 'Finished'],
   'state.queued': ['대기', 'Queued'],
   'state.running': ['실행 중', 'Running'],
