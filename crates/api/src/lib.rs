@@ -28,4 +28,5 @@ mod seed;
 pub mod serve;
 pub mod settings;
 mod state;
+mod telemetry;
 pub mod work;

@@ -6,10 +6,13 @@ use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use futures::FutureExt as _;
 use jebi_db_optimizer::repeats;
 use jebi_monitor::Outcome;
+use opentelemetry::trace::FutureExt as _;
 
 use crate::state::State;
+use crate::telemetry;
 
 /// Sees a request to its end, under its method and the pattern of its route: a path may hold what belongs in no log.
 pub(crate) async fn observe<B: MessageBody>(
@@ -23,8 +26,18 @@ pub(crate) async fn observe<B: MessageBody>(
     let endpoint = state.monitoring.endpoint(request.method().as_str(), pattern.as_deref());
     let scope = endpoint.operation.scope();
     let name = |_: &Result<_, _>| endpoint.name.clone();
-    let answered = repeats::watch(&state.repeats, next.call(request), name).await;
-    scope.end(outcome(status(&answered)));
+    let trace = state.traces.begin(&request, &endpoint.name);
+    let work = repeats::watch(&state.repeats, next.call(request), name);
+    let answered = match &trace {
+        Some(trace) => work.with_context(trace.clone()).left_future(),
+        None => work.right_future(),
+    }
+    .await;
+    let status = status(&answered);
+    scope.end(outcome(status));
+    if let Some(trace) = &trace {
+        telemetry::end(trace, status);
+    }
     answered
 }
 

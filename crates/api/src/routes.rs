@@ -11,11 +11,11 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::problem::Problem;
-use crate::{auth, dashboard, health, jobs, openapi, orders, performance, products};
+use crate::{auth, dashboard, health, jobs, openapi, orders, performance, products, telemetry};
 
 /// The routes that the OpenAPI document describes.
 pub(crate) fn described(config: &mut ServiceConfig<'_>) {
-    config.service(health::alive).service(health::ready).service(
+    config.service(health::alive).service(health::ready).service(telemetry::metrics_page).service(
         scope::scope("/api/v1")
             .wrap(from_fn(auth::authenticate))
             .service(orders::list)

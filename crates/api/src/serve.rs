@@ -73,13 +73,18 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let working =
         runner.map(|runner| tokio::spawn(runner.run(state.stop.clone().cancelled_owned())));
     let stop = state.stop.clone();
-    let served = listen(listener, state).await;
+    let served = listen(listener, state.clone()).await;
     // It was cancelled by the signal already, where there was one.
     stop.cancel();
     if let Some(working) = working {
         working.await?;
     }
     beside.iter().for_each(tokio::task::JoinHandle::abort);
+    tokio::task::spawn_blocking(move || {
+        state.traces.stop();
+        state.metrics.stop();
+    })
+    .await?;
     served
 }
 

@@ -1,7 +1,7 @@
 //! What the handlers share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use jebi_cache::L1;
 use jebi_db_optimizer::repeats::Found;
@@ -21,6 +21,7 @@ use crate::monitoring::Monitoring;
 use crate::performance::Live;
 use crate::problem::Problem;
 use crate::settings::Settings;
+use crate::telemetry::{Metrics, Traces};
 
 /// Built once at the start and handed to every worker.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
     pub(crate) monitoring: Monitoring,
+    pub(crate) traces: Traces,
+    pub(crate) metrics: Metrics,
     /// Whom what is measured is told.
     pub(crate) live: Live,
     /// Statements that requests and what runs beside them were found to repeat.
@@ -59,16 +62,15 @@ impl State {
     /// Of a process that listens at `address`. Inside a runtime.
     ///
     /// # Errors
-    /// Where the address of Redis cannot be read.
-    pub(crate) fn new(
-        db: Pool,
-        settings: Settings,
-        address: SocketAddr,
-    ) -> Result<Self, jebi_cache::Error> {
+    /// Where the address of Redis or of a collector cannot be read.
+    pub(crate) fn new(db: Pool, settings: Settings, address: SocketAddr) -> anyhow::Result<Self> {
         let log = settings.performance_log.as_deref();
-        let monitoring = Monitoring::new(address.to_string(), log);
+        let (instance, otlp) = (address.to_string(), settings.otlp.as_ref());
+        let traces = Traces::new(otlp, &instance)?;
+        let metrics = Metrics::new(otlp, &instance)?;
+        let monitoring = Monitoring::new(instance, log);
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
-        Ok(Self(Arc::new(Shared {
+        let state = Self(Arc::new(Shared {
             db,
             caches: Caches::new(settings.cache())?,
             l1: settings.l1,
@@ -87,11 +89,20 @@ impl State {
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: settings.master_key,
-        })))
+            traces,
+            metrics,
+        }));
+        state.metrics.follow(&state);
+        Ok(state)
     }
 }
 
 impl State {
+    /// A handle that does not keep it.
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0)
+    }
+
     /// Loads into the cache what was asked for lately and is not held any more.
     pub(crate) fn warm_up(&self) -> WarmUp {
         let state = self.clone();

@@ -69,6 +69,15 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// What was counted since this was as `before`: the middle of each bucket, and how many.
+    pub fn since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (Duration, u64)> + 'a {
+        let buckets = self.counts.iter().zip(&before.counts).enumerate();
+        buckets.filter(|(_, (now, before))| now > before).map(|(at, (now, before))| {
+            let (least, width) = bounds(at);
+            (Duration::from_nanos(least + (width - 1) / 2), now - before)
+        })
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {

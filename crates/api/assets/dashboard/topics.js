@@ -34,10 +34,15 @@ const TOPICS = {
     cause: '가장 오래된 작업 항목이 기준보다 오래 기다렸습니다. 작업자가 멈췄거나 일이 몰렸습니다.',
     next: '‘작업’에서 실행 중인 작업이 나아가는지 확인하고, 필요하면 프로세스를 늘리세요.',
   },
-  stale_cache: {
-    name: ['오래된 캐시 응답', 'Stale cache'],
-    cause: '원본을 읽지 못해 기한이 지난 값으로 응답하고 있습니다.',
-    next: '데이터베이스가 응답하는지, 오류가 나는 엔드포인트가 있는지 확인하세요.',
+  redis_away: {
+    name: ['Redis 응답 없음', 'Redis away'],
+    cause: 'Redis가 응답하지 않거나 늦습니다. 그동안 각 프로세스는 따로 캐시합니다.',
+    next: 'REDIS_URL의 Redis가 실행 중인지, /readyz가 무엇을 말하는지 확인하세요.',
+  },
+  never_ending: {
+    name: ['끝나지 않는 요청', 'Never ending'],
+    cause: '요청이 1분 넘게 끝나지 않습니다. 기다리는 상대가 응답하지 않습니다.',
+    next: 'pg_stat_activity에서 실행 중인 것을, 로그에서 그때 시작된 것을 확인하세요.',
   },
   n_plus_one: { name: ['N+1 쿼리', 'N+1 queries'] },
   plan_regression: { name: ['실행 계획 악화', 'Plan regression'] },
@@ -51,7 +56,16 @@ const TOPICS = {
   dead_rows: { name: ['죽은 행이 많음', 'Many dead rows'] },
   no_statistics: { name: ['통계 없음', 'No statistics'] },
   visibility: { name: ['가시성 맵이 낡음', 'Stale visibility map'] },
-  raise_pool: { name: ['연결 풀 늘리기', 'Raise the pool'] },
+  find_slow_statement: { name: ['느린 SQL 찾기', 'Find the slow statement'] },
+  build_indexes: { name: ['인덱스 만들기', 'Build indexes'] },
+  more_connections: { name: ['연결 늘리기', 'Allow more connections'] },
+  more_workers: { name: ['작업자 늘리기', 'Add workers'] },
+  mend_failures: { name: ['실패 원인 고치기', 'Mend the failures'] },
+  mend_redis: { name: ['Redis 살피기', 'Mend Redis'] },
+  end_what_hangs: { name: ['멈춘 것 끝내기', 'End what hangs'] },
+  more_cache_entries: { name: ['캐시 항목 늘리기', 'Keep more answers'] },
+  more_cache_bytes: { name: ['캐시 용량 늘리기', 'Keep more bytes'] },
+  fewer_invalidations: { name: ['무효화 줄이기', 'Fewer invalidations'] },
 };
 
 /** The name of a rule, an advice or a recommendation; one that is new is shown as the server calls it. */

@@ -40,6 +40,8 @@ pub(super) const QUEUE_AGE_MS: &str = "queue age ms";
 const EVERY: Duration = Duration::from_secs(1);
 /// The queue is looked at by statements.
 const QUEUE_EVERY: u32 = 5;
+/// A collector gets durations so late at most.
+const METRICS_EVERY: u32 = 10;
 const LOG_EVERY: u32 = 60;
 
 /// Looks at all of it once a second, for ever; at the queue by `beside`, which no request waits for.
@@ -59,6 +61,9 @@ pub(crate) async fn sample(state: State, beside: Pool) {
         state.live.tell(&state);
         clock.compare();
         monitoring.judge();
+        if round % METRICS_EVERY == 0 {
+            state.metrics.tick(&monitoring.monitor);
+        }
         if round % LOG_EVERY == LOG_EVERY - 1 {
             monitoring.log.say(Said::Minute { figures: minute(monitoring) });
         }
