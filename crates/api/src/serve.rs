@@ -82,7 +82,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     beside.iter().for_each(tokio::task::JoinHandle::abort);
     tokio::task::spawn_blocking(move || {
         state.traces.stop();
-        state.metrics.stop();
+        state.metrics.stop(&state.monitoring.monitor);
     })
     .await?;
     served

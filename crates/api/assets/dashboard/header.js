@@ -4,7 +4,7 @@ import { alertFigure, alertKey, alertName } from './alerts.js';
 import { byId, figure, keyed, make, say } from './dom.js';
 import { clock, number, span } from './format.js';
 import { SILENT_MS } from './stream.js';
-import { word } from './words.js';
+import { language, word } from './words.js';
 
 /** From here on the last status is no longer called the present one. */
 const STALE_MS = 5_000;
@@ -95,9 +95,10 @@ let announced;
 export function announce(live) {
   const raised = new Map(raisedIn(live).map((alert) => [`${alert.rule} ${alert.subject}`, alertName(alert)]));
   const texts = [];
-  if (announced?.status !== live.status) texts.push(word('announce.status', { status: word(`status.${live.status}`) }));
+  // Said again in another language: what stands there is read by who comes to it.
+  if (announced?.status !== live.status || announced.language !== language()) texts.push(word('announce.status', { status: word(`status.${live.status}`) }));
   for (const [key, alert] of raised) if (!announced?.raised.has(key)) texts.push(word('announce.raised', { alert }));
   for (const [key, alert] of announced?.raised ?? []) if (!raised.has(key)) texts.push(word('announce.cleared', { alert }));
-  announced = { status: live.status, raised };
+  announced = { status: live.status, language: language(), raised };
   if (texts.length) say(byId('announcer'), texts.join('. '));
 }

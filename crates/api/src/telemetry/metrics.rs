@@ -127,7 +127,8 @@ impl Metrics {
     }
 
     /// Sends what was not sent yet. Waits for it: not within a task.
-    pub(crate) fn stop(&self) {
+    pub(crate) fn stop(&self, monitor: &Monitor) {
+        self.tick(monitor);
         if let Err(error) = self.provider.shutdown()
             && self.is_sent
         {
@@ -282,8 +283,9 @@ fn follow_cache(meter: &Meter, state: &Weak<Shared>) {
 
 fn follow_database(meter: &Meter, state: &Weak<Shared>) {
     let reading = Reading { meter, state };
+    // The conventions' newer name ends in `count`, which Prometheus keeps for histograms.
     reading.gauge(
-        "db.client.connection.count",
+        "db.client.connections.usage",
         "{connection}",
         "Connections to PostgreSQL by state",
         |state| {
