@@ -131,7 +131,7 @@ pub(crate) async fn add_key(db: &TestDatabase, seller: &str, scopes: Scopes) -> 
     let seller = sellers::add(&admin, seller, now).await.unwrap();
     let key = api_key(random());
     let digest = api_key_digest(&key).unwrap();
-    let id = sellers::add_key(&admin, seller.id, scopes, digest, now).await.unwrap();
+    let id = sellers::add_key(&admin, Some(seller.id), scopes, digest, now).await.unwrap();
     (key, id)
 }
 

@@ -29,7 +29,7 @@ fn session(response: &Response) -> String {
 async fn dashboard(app: &TestApp, language: &str) -> Option<Browser> {
     let mut browser = Browser::start()?;
     let accept = serde_json::json!({ "userAgent": "test", "acceptLanguage": language });
-    browser.call("Network.setUserAgentOverride", accept);
+    browser.call("Network.setUserAgentOverride", &accept);
     let key = operator(app).await;
     browser.open(&format!("http://{}/dashboard", app.address));
     browser.evaluate(&format!(
@@ -165,7 +165,7 @@ async fn it_fits_a_phone_and_both_kinds_of_light() {
     let paper = "getComputedStyle(document.body).backgroundColor";
     let mut papers = ["light", "dark"].map(|scheme| {
         let features = serde_json::json!([{ "name": "prefers-color-scheme", "value": scheme }]);
-        browser.call("Emulation.setEmulatedMedia", serde_json::json!({ "features": features }));
+        browser.call("Emulation.setEmulatedMedia", &serde_json::json!({ "features": features }));
         browser.evaluate(paper).to_string()
     });
     papers.sort();
