@@ -1,5 +1,6 @@
 //! The commands of `jebi`, for operators.
 
+mod account;
 mod keys;
 mod operator;
 mod seller;
@@ -32,6 +33,9 @@ enum Command {
     /// Sellers and their API keys.
     #[command(subcommand)]
     Seller(seller::Command),
+    /// Accounts with wholesalers and platforms.
+    #[command(subcommand)]
+    Account(account::Command),
     /// The keys of those who run this service.
     #[command(subcommand)]
     Operator(operator::Command),
@@ -70,6 +74,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Doctor(options) => doctor::run(lookup, options).await,
         Command::Seller(command) => command.run().await,
         Command::Operator(command) => command.run().await,
+        Command::Account(command) => command.run().await,
         Command::Optimize(options) => {
             optimize::run(&settings::database_url(lookup)?, options).await
         }

@@ -1,5 +1,6 @@
 //! The HTTP API of Jebi and the commands of its operators. The binary `jebi` is a few lines above this.
 
+mod accounts;
 pub mod auth;
 mod body;
 mod cached;

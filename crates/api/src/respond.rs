@@ -1,7 +1,7 @@
 //! How a seller's data is answered.
 
 use actix_web::http::header;
-use actix_web::{HttpResponse, HttpResponseBuilder};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::Author;
 use jebi_domain::{At, Page, PageSize, Position, SellerId, TotalIs};
@@ -152,6 +152,16 @@ pub(crate) fn written(
 ) -> HttpResponse {
     private(&mut response, &tag, Coding::Identity);
     response.content_type("application/json").body(bytes)
+}
+
+/// What was read just now: it is not cached, but its client may have it.
+pub(crate) fn fresh(request: &HttpRequest, encoded: Encoded) -> HttpResponse {
+    if encoded.tag.is_known_to(request) {
+        let mut response = HttpResponse::NotModified();
+        private(&mut response, &encoded.tag, Coding::Identity);
+        return response.finish();
+    }
+    written(HttpResponse::Ok(), encoded)
 }
 
 /// Who writes now. PostgreSQL keeps microseconds: what is answered now is what is read later.

@@ -11,7 +11,9 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::problem::Problem;
-use crate::{auth, dashboard, health, jobs, openapi, orders, performance, products, telemetry};
+use crate::{
+    accounts, auth, dashboard, health, jobs, openapi, orders, performance, products, telemetry,
+};
 
 /// The routes that the OpenAPI document describes.
 pub(crate) fn described(config: &mut ServiceConfig<'_>) {
@@ -35,6 +37,10 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(performance::database_figures)
             .service(performance::start_optimization)
             .service(performance::optimization)
+            .service(accounts::list_accounts)
+            .service(accounts::create)
+            .service(accounts::update)
+            .service(accounts::remove_account)
             .service(jobs::list)
             .service(jobs::events)
             .service(jobs::find)
@@ -67,7 +73,8 @@ async fn unknown(request: HttpRequest, document: Data<OpenApi>) -> HttpResponse 
     problem.error_response()
 }
 
-fn methods(item: &PathItem) -> Vec<&'static str> {
+/// The methods of a route that the document describes.
+pub(crate) fn methods(item: &PathItem) -> Vec<&'static str> {
     let known = [
         ("GET", &item.get),
         ("POST", &item.post),

@@ -35,6 +35,14 @@ const MASTER_KEY: Variable = Variable {
     meaning: "Seals customers' data and signs cursors. Keep it: without it no customer can be read any \
               more. `cargo xtask dev` makes one; elsewhere `jebi serve` does not start without.",
 };
+const PREVIOUS_MASTER_KEY: Variable = Variable {
+    name: "JEBI_PREVIOUS_MASTER_KEY",
+    default: "",
+    is: "64 hexadecimal digits",
+    meaning: "The master key before this one, while anything is sealed under it: what it has sealed still opens, and orders \
+              are still found. `jebi account rotate` seals all credentials under `JEBI_MASTER_KEY`; customers' data stay \
+              under the key they were sealed by.",
+};
 const LOG: Variable = Variable {
     name: "JEBI_LOG",
     default: "info,actix_http=off",
@@ -178,6 +186,7 @@ const CACHE_STALENESS: Variable = Variable {
 const VARIABLES: &[&Variable] = &[
     &LISTEN,
     &MASTER_KEY,
+    &PREVIOUS_MASTER_KEY,
     &LOG,
     &RATE_LIMIT,
     &DATABASE_URL,
@@ -203,10 +212,21 @@ const VARIABLES: &[&Variable] = &[
 ];
 
 /// Those that need not be set and have no default.
-const OPTIONAL: &[&str] =
-    &[OTLP_ENDPOINT.name, REDIS_URL.name, REDIS_HOST.name, REDIS_PASSWORD.name];
+const OPTIONAL: &[&str] = &[
+    PREVIOUS_MASTER_KEY.name,
+    OTLP_ENDPOINT.name,
+    REDIS_URL.name,
+    REDIS_HOST.name,
+    REDIS_PASSWORD.name,
+];
 /// Those whose values are shown nowhere.
-const SECRET: &[&str] = &[MASTER_KEY.name, DATABASE_URL.name, REDIS_URL.name, REDIS_PASSWORD.name];
+const SECRET: &[&str] = &[
+    MASTER_KEY.name,
+    PREVIOUS_MASTER_KEY.name,
+    DATABASE_URL.name,
+    REDIS_URL.name,
+    REDIS_PASSWORD.name,
+];
 
 /// All that `jebi serve` is told.
 #[derive(Debug)]
@@ -273,7 +293,7 @@ impl Settings {
     pub fn from_lookup(lookup: Lookup<'_>) -> Result<Self, BadSettings> {
         let mut reader = Reader { lookup, wrong: vec![] };
         let listen = reader.read(&LISTEN);
-        let master_key = reader.read_with(&MASTER_KEY, |text| MasterKey::from_hex(text).ok());
+        let master_key = reader.master_key();
         let log = reader.read(&LOG);
         let rate_limit = reader.read(&RATE_LIMIT);
         let database_url = reader.read::<String>(&DATABASE_URL);
@@ -330,7 +350,7 @@ impl Settings {
         all().ok_or(BadSettings(reader.wrong))
     }
 
-    /// Two connections beside the pool, for what must not wait for requests. Inside a runtime.
+    /// Two connections beside the pool, for what must not wait for requests nor for each other. Inside a runtime.
     ///
     /// # Errors
     /// [`db::Error::NoConnection`] where the URL cannot be read.
@@ -402,8 +422,7 @@ pub fn database_url(lookup: Lookup<'_>) -> Result<String, BadSettings> {
 /// [`BadSettings`] where it is not set or no key.
 pub fn master_key(lookup: Lookup<'_>) -> Result<MasterKey, BadSettings> {
     let mut reader = Reader { lookup, wrong: vec![] };
-    let key = reader.read_with(&MASTER_KEY, |text| MasterKey::from_hex(text).ok());
-    key.ok_or(BadSettings(reader.wrong))
+    reader.master_key().ok_or(BadSettings(reader.wrong))
 }
 
 struct Reader<'a> {
@@ -425,6 +444,18 @@ impl Reader<'_> {
             password.map_or_else(String::new, |password| format!(":{}@", escaped(&password)));
         let (port, db): (u16, u32) = (self.read(&REDIS_PORT)?, self.read(&REDIS_DB)?);
         Some(Some(format!("redis://{password}{host}:{port}/{db}").into()))
+    }
+
+    /// The master key, after the one before it where that is set.
+    fn master_key(&mut self) -> Option<MasterKey> {
+        let key = self.read_with(&MASTER_KEY, |text| MasterKey::from_hex(text).ok());
+        let set = (self.lookup)(PREVIOUS_MASTER_KEY.name).filter(|set| !set.is_empty());
+        if set.is_none() {
+            return key;
+        }
+        let previous =
+            self.read_with(&PREVIOUS_MASTER_KEY, |text| MasterKey::from_hex(text).ok())?;
+        Some(key?.after(previous))
     }
 
     /// Where a collector is, `Some(None)` where none is named.

@@ -3,6 +3,7 @@
 //! A query is a value ([`Statement`]): its text can be printed and explained before it is run. Each
 //! public function says how many statements it takes, and a test counts them.
 
+pub mod accounts;
 mod admin;
 pub mod analytics;
 pub mod bulk;

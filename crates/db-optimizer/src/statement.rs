@@ -39,8 +39,12 @@ pub enum Bind {
     OptionalText(Option<String>),
     /// `text[]`
     Texts(Vec<String>),
+    /// `boolean`
+    Bool(bool),
     /// `bytea`
     Bytes(Vec<u8>),
+    /// `bytea[]`
+    ManyBytes(Vec<Vec<u8>>),
     /// `timestamptz`
     Time(DateTime<Utc>),
     /// `date`
@@ -72,7 +76,9 @@ bind_from!(
     String => Text,
     Option<String> => OptionalText,
     Vec<String> => Texts,
+    bool => Bool,
     Vec<u8> => Bytes,
+    Vec<Vec<u8>> => ManyBytes,
     DateTime<Utc> => Time,
     NaiveDate => Day,
     serde_json::Value => Json,
@@ -258,7 +264,9 @@ impl<Row> QueryFragment<Pg> for Statement<Row> {
 }
 
 fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
-    use sql_types::{Array, BigInt, Binary, Date, Integer, Jsonb, Nullable, Text, Timestamptz};
+    use sql_types::{
+        Array, BigInt, Binary, Bool, Date, Integer, Jsonb, Nullable, Text, Timestamptz,
+    };
     match bind {
         Bind::Uuid(value) => out.push_bind_param::<sql_types::Uuid, _>(value),
         Bind::OptionalUuid(value) => out.push_bind_param::<Nullable<sql_types::Uuid>, _>(value),
@@ -271,7 +279,9 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
         Bind::Text(value) => out.push_bind_param::<Text, _>(value),
         Bind::OptionalText(value) => out.push_bind_param::<Nullable<Text>, _>(value),
         Bind::Texts(value) => out.push_bind_param::<Array<Text>, _>(value),
+        Bind::Bool(value) => out.push_bind_param::<Bool, _>(value),
         Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
+        Bind::ManyBytes(value) => out.push_bind_param::<Array<Binary>, _>(value),
         Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
         Bind::Day(value) => out.push_bind_param::<Date, _>(value),
         Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),

@@ -1,6 +1,7 @@
 //! The words of Jebi and their arithmetic. No I/O, no async, no clock and no randomness: what needs
 //! the time or a random number takes it as an argument.
 
+mod account;
 mod cursor;
 mod id;
 mod job;
@@ -18,6 +19,7 @@ mod session;
 mod text;
 mod word;
 
+pub use account::{AccountKind, BadCredential, Credential};
 pub use cursor::{BadCursor, CursorKey};
 pub use id::{AccountId, ApiKeyId, ClaimId, EventId, JobId, OrderId, ProductId, SellerId};
 pub use job::JobState;

@@ -15,6 +15,8 @@ use crate::session::SessionKey;
 pub struct MasterKey {
     root: hkdf::Prk,
     id: [u8; 4],
+    /// The key before this one, which opens what was sealed under it.
+    previous: Option<Box<MasterKey>>,
 }
 
 /// The master key is not 64 hexadecimal digits.
@@ -39,7 +41,15 @@ impl MasterKey {
         }
         let root = hkdf::Salt::new(hkdf::HKDF_SHA256, b"jebi").extract(&bytes);
         let id = expand(&root, &[b"key id"]);
-        Ok(Self { root, id: [id[0], id[1], id[2], id[3]] })
+        Ok(Self { root, id: [id[0], id[1], id[2], id[3]], previous: None })
+    }
+
+    /// The same after a change of keys: what `previous` has sealed still opens, and what is sealed from now on is sealed under
+    /// this one. Hashes stay those of `previous`: what is stored is found by them.
+    #[must_use]
+    pub fn after(mut self, previous: Self) -> Self {
+        self.previous = Some(Box::new(previous));
+        self
     }
 
     /// The key that signs cursors.
@@ -68,18 +78,24 @@ impl MasterKey {
     #[must_use]
     pub fn seller_keys(&self, seller: SellerId, salt: &[u8]) -> SellerKeys {
         let id = seller.as_uuid();
-        let sealing = expand(&self.root, &[b"personal data", id.as_bytes(), salt]);
-        let hashing = expand(&self.root, &[b"fingerprint", id.as_bytes(), salt]);
-        let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, &sealing)
-            .expect("ChaCha20-Poly1305 takes 32 bytes");
-        let searching = expand(&self.root, &[b"search", id.as_bytes(), salt]);
+        let first = self.previous.as_deref().unwrap_or(self);
+        let hashing = expand(&first.root, &[b"fingerprint", id.as_bytes(), salt]);
+        let searching = expand(&first.root, &[b"search", id.as_bytes(), salt]);
         SellerKeys {
             seller,
             searching: SearchKey::new(&searching),
-            master_id: self.id,
-            sealing: aead::LessSafeKey::new(key),
+            sealing: self.sealing_key(seller, salt),
+            previous: self.previous.as_ref().map(|previous| previous.sealing_key(seller, salt)),
             hashing: hmac::Key::new(hmac::HMAC_SHA256, &hashing),
         }
+    }
+
+    fn sealing_key(&self, seller: SellerId, salt: &[u8]) -> SealingKey {
+        let id = seller.as_uuid();
+        let key = expand(&self.root, &[b"personal data", id.as_bytes(), salt]);
+        let key = aead::UnboundKey::new(&aead::CHACHA20_POLY1305, &key)
+            .expect("ChaCha20-Poly1305 takes 32 bytes");
+        SealingKey { master_id: self.id, key: aead::LessSafeKey::new(key) }
     }
 }
 
@@ -100,10 +116,16 @@ fn expand(root: &hkdf::Prk, info: &[&[u8]]) -> [u8; 32] {
 /// What hides one seller's data: a sealing key and a fingerprint key.
 pub struct SellerKeys {
     seller: SellerId,
-    master_id: [u8; 4],
-    sealing: aead::LessSafeKey,
+    sealing: SealingKey,
+    previous: Option<SealingKey>,
     hashing: hmac::Key,
     searching: SearchKey,
+}
+
+/// What seals one seller's data under one master key.
+struct SealingKey {
+    master_id: [u8; 4],
+    key: aead::LessSafeKey,
 }
 
 /// A sealed value that does not belong where it was found, or that was sealed under another key.
@@ -118,6 +140,8 @@ pub enum Place<'a> {
     CustomerOf(Uuid),
     /// The answer stored for an idempotency key.
     AnswerTo(&'a str),
+    /// The credential of this name of the account with this id.
+    CredentialOf(Uuid, &'a str),
 }
 
 impl SellerKeys {
@@ -135,11 +159,12 @@ impl SellerKeys {
     pub fn seal(&self, place: Place<'_>, plaintext: &[u8], nonce: [u8; 12]) -> Vec<u8> {
         let mut sealed = Vec::with_capacity(plaintext.len() + Self::OVERHEAD);
         sealed.push(Self::FORMAT);
-        sealed.extend(self.master_id);
+        sealed.extend(self.sealing.master_id);
         sealed.extend(nonce);
         let mut body = plaintext.to_vec();
         let nonce = aead::Nonce::assume_unique_for_key(nonce);
         self.sealing
+            .key
             .seal_in_place_append_tag(nonce, self.bound_to(place), &mut body)
             .expect("the plaintext is far below 256 GiB");
         sealed.append(&mut body);
@@ -151,18 +176,26 @@ impl SellerKeys {
     /// # Errors
     /// [`NotOurs`] for everything else.
     pub fn open(&self, place: Place<'_>, sealed: &[u8]) -> Result<Vec<u8>, NotOurs> {
-        let header = [&[Self::FORMAT], &self.master_id[..]].concat();
-        let rest = sealed.strip_prefix(&header[..]).ok_or(NotOurs)?;
+        let rest = sealed.strip_prefix(&[Self::FORMAT]).ok_or(NotOurs)?;
+        let (master_id, rest) = rest.split_first_chunk::<4>().ok_or(NotOurs)?;
+        let mut keys = [Some(&self.sealing), self.previous.as_ref()].into_iter().flatten();
+        let sealing = keys.find(|key| key.master_id == *master_id).ok_or(NotOurs)?;
         let (nonce, body) = rest.split_at_checked(aead::NONCE_LEN).ok_or(NotOurs)?;
         let nonce = aead::Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOurs)?;
         let mut body = body.to_vec();
-        let plaintext = self
-            .sealing
+        let plaintext = sealing
+            .key
             .open_in_place(nonce, self.bound_to(place), &mut body)
             .map_err(|_| NotOurs)?
             .len();
         body.truncate(plaintext);
         Ok(body)
+    }
+
+    /// Whether a value was sealed under the master key of now, and not under the one before.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        sealed.get(1..5) == Some(&self.sealing.master_id[..])
     }
 
     /// Seals the customer of an order or claim.
@@ -212,6 +245,10 @@ impl SellerKeys {
         aead::Aad::from(match place {
             Place::CustomerOf(id) => [b"customer", &seller.as_bytes()[..], id.as_bytes()].concat(),
             Place::AnswerTo(key) => [b"answerto", &seller.as_bytes()[..], key.as_bytes()].concat(),
+            Place::CredentialOf(account, name) => {
+                let parts = [seller.as_bytes(), account.as_bytes(), name.as_bytes()];
+                [b"credntls", &parts.concat()[..]].concat()
+            }
         })
     }
 }
@@ -284,6 +321,42 @@ mod tests {
         for length in 0..sealed.len() {
             assert_eq!(keys.open(place, &sealed[..length]), Err(NotOurs));
         }
+    }
+
+    #[test]
+    fn a_credential_opens_for_its_seller_account_and_name_only() {
+        let keys = master().seller_keys(seller(1), b"salt");
+        let (account, elsewhere) = (Uuid::from_u128(7), Uuid::from_u128(8));
+        let place = Place::CredentialOf(account, "password");
+        let sealed = keys.seal(place, b"sesame", [9; 12]);
+        assert_eq!(keys.open(place, &sealed), Ok(b"sesame".to_vec()));
+        for other in [
+            Place::CredentialOf(elsewhere, "password"),
+            Place::CredentialOf(account, "passwor"),
+            Place::CredentialOf(account, "passwordx"),
+            Place::CustomerOf(account),
+        ] {
+            assert_eq!(keys.open(other, &sealed), Err(NotOurs), "{other:?}");
+        }
+        let other = master().seller_keys(seller(2), b"salt");
+        assert_eq!(other.open(place, &sealed), Err(NotOurs));
+    }
+
+    #[test]
+    fn after_a_change_of_keys_what_was_sealed_opens_and_is_found_and_new_values_are_under_the_new_one()
+     {
+        let new = || MasterKey::from_hex(&"cd".repeat(32)).unwrap();
+        let (before, place) = (master().seller_keys(seller(1), b"salt"), Place::AnswerTo("k"));
+        let old = before.seal(place, b"old", [1; 12]);
+        let after = new().after(master()).seller_keys(seller(1), b"salt");
+        let fresh = after.seal(place, b"new", [2; 12]);
+        assert_eq!(after.open(place, &old), Ok(b"old".to_vec()));
+        assert_eq!((after.is_current(&old), after.is_current(&fresh)), (false, true));
+        assert_eq!(before.open(place, &fresh), Err(NotOurs));
+        assert_eq!(after.fingerprint(b"x"), before.fingerprint(b"x"));
+        let alone = new().seller_keys(seller(1), b"salt");
+        assert_eq!(alone.open(place, &fresh), Ok(b"new".to_vec()));
+        assert_eq!(alone.open(place, &old), Err(NotOurs));
     }
 
     #[test]

@@ -1,4 +1,3 @@
-use actix_web::{HttpRequest, HttpResponse};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::jobs::Job;
 use jebi_domain::{AccountId, JobId, JobState};
@@ -8,10 +7,8 @@ use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 use uuid::Uuid;
 
-use crate::etag::Coding;
 use crate::openapi::one_of;
 use crate::problem::{Fault, Problem};
-use crate::respond::{Encoded, private, written};
 
 /// A job as it stands.
 #[derive(Serialize, ToSchema)]
@@ -91,14 +88,4 @@ impl From<Job> for JobBody {
 
 pub(super) fn job_id(path: &str) -> Result<JobId, Problem> {
     path.parse().map_err(|_| Fault::unreadable("is not a UUID").at("job_id"))
-}
-
-/// What was read just now: it is not cached, but its client may have it.
-pub(super) fn fresh(request: &HttpRequest, encoded: Encoded) -> HttpResponse {
-    if encoded.tag.is_known_to(request) {
-        let mut response = HttpResponse::NotModified();
-        private(&mut response, &encoded.tag, Coding::Identity);
-        return response.finish();
-    }
-    written(HttpResponse::Ok(), encoded)
 }

@@ -3,11 +3,11 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use jebi_db_optimizer::jobs;
 use jebi_domain::PageSize;
 
-use super::body::{JobBody, fresh};
+use super::body::JobBody;
 use crate::auth::{OrdersRead, Seller};
 use crate::params::Params;
 use crate::problem::{Problem, ProblemBody};
-use crate::respond::{Encoded, PageBody};
+use crate::respond::{Encoded, PageBody, fresh};
 use crate::state::State;
 
 const DEFAULT_SIZE: PageSize = PageSize::new(50).expect("50 is between 1 and 100");

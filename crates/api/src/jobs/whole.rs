@@ -2,11 +2,11 @@ use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use jebi_db_optimizer::jobs;
 
-use super::body::{JobBody, fresh, job_id};
+use super::body::{JobBody, job_id};
 use crate::auth::{OrdersRead, Seller};
 use crate::params::Params;
 use crate::problem::{Problem, ProblemBody};
-use crate::respond::Encoded;
+use crate::respond::{Encoded, fresh};
 use crate::state::State;
 
 /// One job.

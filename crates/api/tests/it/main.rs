@@ -1,6 +1,7 @@
 //! The service over HTTP, on a real PostgreSQL; each test has a database and a server of its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod accounts;
 mod analytics;
 mod app;
 mod browser;
@@ -17,6 +18,7 @@ mod idempotency;
 mod import;
 mod jobs;
 mod limits;
+mod link;
 mod listing;
 mod matrix;
 mod optimize;

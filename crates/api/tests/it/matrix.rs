@@ -4,6 +4,7 @@
 use jebi_domain::{Scope, Scopes};
 use serde_json::Value;
 
+use crate::accounts::new_account;
 use crate::app::{EVENTS, ORDERS, PRODUCTS, TestApp, add_product};
 use crate::http::{Request, Response};
 use crate::jobs::ended_job;
@@ -30,6 +31,8 @@ impl Operation {
             "{product_id}" => &ids.product,
             "{job_id}" => &ids.job,
             "{optimization_id}" => &ids.optimization,
+            "{account_id}" if self.method == "DELETE" => &ids.unwanted_account,
+            "{account_id}" => &ids.account,
             part => panic!("{part} stands for nothing in the tests' `Ids`"),
         };
         let path: Vec<&str> = self
@@ -60,6 +63,9 @@ pub(crate) struct Ids {
     job: String,
     /// The installation's own.
     optimization: String,
+    account: String,
+    /// One to be taken away.
+    unwanted_account: String,
 }
 
 impl Ids {
@@ -71,12 +77,21 @@ impl Ids {
             product: id(app.product("TEA-1").await),
             job: ended_job(app).await,
             optimization: ended_optimization(app).await,
+            account: new_account(app).await,
+            unwanted_account: new_account(app).await,
         }
     }
 
     fn all(id: &str) -> Self {
         let id = || id.to_owned();
-        Self { order: id(), product: id(), job: id(), optimization: id() }
+        Self {
+            order: id(),
+            product: id(),
+            job: id(),
+            optimization: id(),
+            account: id(),
+            unwanted_account: id(),
+        }
     }
 }
 
@@ -310,7 +325,9 @@ async fn extra_and_read_only_fields_are_refused_in_every_object_of_every_body() 
 fn writable(document: &Value) -> Vec<String> {
     let mut writable = vec![];
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
-        if ["New", "OrderChange", "ProductChange", "BulkStock"].iter().any(|p| name.starts_with(p))
+        if ["New", "OrderChange", "ProductChange", "BulkStock", "AccountChange"]
+            .iter()
+            .any(|p| name.starts_with(p))
             && !name.starts_with("BulkStockResult")
         {
             writable.extend(schema["properties"].as_object().unwrap().keys().cloned());

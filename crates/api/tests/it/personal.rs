@@ -18,7 +18,7 @@ const CANARIES: [&str; 6] = [
 ];
 
 /// Every row of every table, as text; bytes are hexadecimal in it.
-async fn dump(db: &TestDatabase) -> String {
+pub(crate) async fn dump(db: &TestDatabase) -> String {
     let tables = "SELECT string_agg(oid::regclass::text, ' ') FROM pg_class
                   WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace";
     let mut dump = String::new();
