@@ -12,7 +12,7 @@ use actix_web::http::header;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
-use jebi_db_optimizer::sellers;
+use jebi_db_optimizer::{Pool, sellers};
 use jebi_domain::{ApiKeyId, Scope, Scopes, SellerKeys, Sight, api_key_digest};
 use quick_cache::sync::Cache;
 use subtle::ConstantTimeEq as _;
@@ -119,19 +119,36 @@ async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem>
 }
 
 /// Whose key has this digest.
-pub(crate) async fn find_digest(
-    state: &Shared,
-    digest: [u8; 32],
-) -> Result<Option<Arc<Caller>>, Problem> {
-    if let Some((looked_up, caller)) = state.known_keys.lately.get(&digest)
-        && looked_up.elapsed() < TRUSTED_FOR
-    {
+async fn find_digest(state: &Shared, digest: [u8; 32]) -> Result<Option<Arc<Caller>>, Problem> {
+    let known = || known_since(state, &digest, TRUSTED_FOR);
+    if let Some(caller) = known() {
         return Ok(Some(caller));
     }
     let _permit = state.known_keys.look_ups.acquire().await.map_err(|_| Problem::internal())?;
+    // Somebody with the same key may have looked it up meanwhile.
+    match known() {
+        Some(caller) => Ok(Some(caller)),
+        None => look_up(state, &state.db, digest).await,
+    }
+}
+
+/// Whose key had this digest when it was looked up last, where that was not longer ago.
+fn known_since(state: &Shared, digest: &[u8; 32], age: Duration) -> Option<Arc<Caller>> {
+    let (looked_up, caller) = state.known_keys.lately.get(digest)?;
+    (looked_up.elapsed() < age).then_some(caller)
+}
+
+async fn look_up(
+    state: &Shared,
+    db: &Pool,
+    digest: [u8; 32],
+) -> Result<Option<Arc<Caller>>, Problem> {
     // Before the look-up: time spent waiting for the database counts.
     let looked_up = Instant::now();
-    let Some(found) = sellers::find_key(&state.db, digest).await? else { return Ok(None) };
+    let Some(found) = sellers::find_key(db, digest).await? else {
+        state.known_keys.lately.remove(&digest);
+        return Ok(None);
+    };
     if !bool::from(found.digest.ct_eq(&digest)) {
         return Ok(None);
     }
@@ -239,9 +256,9 @@ impl<S> Operator<S> {
         actor(self.caller.key)
     }
 
-    /// Whose key it is, to be looked at again.
-    pub(crate) fn into_caller(self) -> Arc<Caller> {
-        self.caller
+    /// Of their key, to look it up again.
+    pub(crate) fn digest(&self) -> [u8; 32] {
+        self.caller.digest
     }
 }
 
@@ -252,16 +269,23 @@ impl Caller {
     }
 }
 
-/// Whose key had this digest when it was looked up last, however long ago that was.
-pub(crate) fn last_known(state: &Shared, digest: &[u8; 32]) -> Option<Arc<Caller>> {
-    state.known_keys.lately.get(digest).map(|(_, caller)| caller)
-}
-
-/// Whether a key that was good still is. While PostgreSQL does not answer it is: what is watched is watched most then.
-pub(crate) async fn still_good(state: &Shared, caller: &Caller) -> bool {
-    match find_digest(state, caller.digest).await {
-        Ok(found) => found.is_some(),
-        Err(_) => true,
+/// Whose key has this digest, for who watches: by connections that no request waits for, and soon. While PostgreSQL does not
+/// answer it is whose it was within the hour: what is watched is watched most then.
+pub(crate) async fn find_watcher(
+    state: &Shared,
+    digest: [u8; 32],
+) -> Result<Option<Arc<Caller>>, Problem> {
+    const PATIENCE: Duration = Duration::from_millis(500);
+    const REMEMBERED_FOR: Duration = Duration::from_hours(1);
+    if let Some(caller) = known_since(state, &digest, TRUSTED_FOR) {
+        return Ok(Some(caller));
+    }
+    let found = tokio::time::timeout(PATIENCE, look_up(state, &state.watching, digest)).await;
+    let remembered = || known_since(state, &digest, REMEMBERED_FOR);
+    match found {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(problem)) => remembered().map(Some).ok_or(problem),
+        Err(_) => remembered().map(Some).ok_or_else(Problem::busy),
     }
 }
 

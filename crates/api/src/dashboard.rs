@@ -7,14 +7,14 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{StatusCode, header};
 use actix_web::middleware::{Next, from_fn};
 use actix_web::web::{self, Bytes, Data, PayloadConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, body::MessageBody, get, post};
 use jebi_domain::{Scope, api_key_digest};
 
 use self::session::LASTS_SECONDS;
-use crate::auth::{Operator, PerformanceRead, find_digest};
+use crate::auth::{Operator, PerformanceRead, find_watcher};
 use crate::params::Params;
 use crate::performance::{Feeds, series_figures, stream};
 use crate::problem::Problem;
@@ -67,28 +67,33 @@ async fn guard<B: MessageBody>(
 /// The dashboard for who has a session, else the page to log in.
 #[get("")]
 async fn page(state: Data<State>, request: HttpRequest) -> HttpResponse {
-    match session::of(&state, &request) {
-        Some(_) => html(assets::INDEX.to_owned()),
-        None => login_page(""),
+    let Some(digest) = session::of(&state, &request) else {
+        return login_page(StatusCode::OK, "");
+    };
+    match find_watcher(&state, digest).await {
+        Ok(Some(_)) => html(StatusCode::OK, assets::INDEX.to_owned()),
+        Ok(None) => {
+            // A key that was revoked opens nothing any more.
+            let mut response = login_page(StatusCode::OK, "");
+            let ended = cookie(&request, String::new(), time::Duration::ZERO);
+            response.add_cookie(&ended).unwrap_or_default();
+            response
+        }
+        Err(_) => login_page(StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
     }
 }
 
-fn html(text: String) -> HttpResponse {
-    HttpResponse::Ok()
+fn html(status: StatusCode, text: String) -> HttpResponse {
+    HttpResponse::build(status)
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .content_type("text/html; charset=utf-8")
         .body(text)
 }
 
 /// The page to log in, with why it did not work.
-fn login_page(failed: &str) -> HttpResponse {
-    html(assets::LOGIN.replace("data-failed=\"\"", &format!("data-failed=\"{failed}\"")))
-}
-
-fn refused(failed: &str) -> HttpResponse {
-    let mut response = login_page(failed);
-    *response.status_mut() = actix_web::http::StatusCode::UNAUTHORIZED;
-    response
+fn login_page(status: StatusCode, failed: &str) -> HttpResponse {
+    let failed = format!("data-failed=\"{failed}\"");
+    html(status, assets::LOGIN.replace("data-failed=\"\"", &failed))
 }
 
 fn to_dashboard(cookie: Cookie<'_>) -> HttpResponse {
@@ -99,36 +104,53 @@ fn to_dashboard(cookie: Cookie<'_>) -> HttpResponse {
         .finish()
 }
 
+/// Whether a browser says that another site sends this: it would log somebody in or out unasked.
+fn is_from_elsewhere(request: &HttpRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    !matches!(site, None | Some("same-origin" | "none"))
+}
+
 /// A session for an operator's key.
 #[post("/login")]
-async fn login(
-    state: Data<State>,
-    request: HttpRequest,
-    body: Bytes,
-) -> Result<HttpResponse, Problem> {
+async fn login(state: Data<State>, request: HttpRequest, body: Bytes) -> HttpResponse {
+    if is_from_elsewhere(&request) {
+        return login_page(StatusCode::FORBIDDEN, "");
+    }
     let body = String::from_utf8_lossy(&body);
     let mut params = Params::of(&body);
     let key = params.take("key", |key| Ok(key.trim().to_owned())).unwrap_or_default();
-    let caller = match api_key_digest(&key) {
-        Some(digest) => find_digest(&state, digest).await?,
-        None => None,
+    let found = match api_key_digest(&key) {
+        Some(digest) => find_watcher(&state, digest).await,
+        None => Ok(None),
     };
-    let Some(caller) = caller else {
+    let Ok(found) = found else {
+        return login_page(StatusCode::SERVICE_UNAVAILABLE, "unavailable");
+    };
+    let Some(caller) = found else {
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let address = request.peer_addr().map_or(unknown, |peer| peer.ip());
-        let is_patient = state.limits.note_wrong_key(address).is_ok();
-        return Ok(refused(if is_patient { "wrong-key" } else { "too-many" }));
+        return match state.limits.note_wrong_key(address) {
+            Ok(()) => login_page(StatusCode::UNAUTHORIZED, "wrong-key"),
+            Err(seconds) => {
+                let mut response = login_page(StatusCode::TOO_MANY_REQUESTS, "too-many");
+                response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+                response
+            }
+        };
     };
     if !caller.may(Scope::PerformanceRead) {
-        return Ok(refused("wrong-scope"));
+        return login_page(StatusCode::UNAUTHORIZED, "wrong-scope");
     }
     let lasts = time::Duration::seconds(LASTS_SECONDS.cast_signed());
-    Ok(to_dashboard(cookie(&request, session::begin(&state, caller.digest), lasts)))
+    to_dashboard(cookie(&request, session::begin(&state, caller.digest), lasts))
 }
 
 /// The end of a session, in this browser.
 #[post("/logout")]
 async fn logout(request: HttpRequest) -> HttpResponse {
+    if is_from_elsewhere(&request) {
+        return login_page(StatusCode::FORBIDDEN, "");
+    }
     to_dashboard(cookie(&request, String::new(), time::Duration::ZERO))
 }
 
@@ -149,5 +171,5 @@ async fn events(
     operator: Operator<PerformanceRead>,
     state: Data<State>,
 ) -> Result<HttpResponse, Problem> {
-    stream(&state, operator, Feeds::All)
+    stream(&state, &operator, Feeds::All)
 }

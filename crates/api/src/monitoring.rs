@@ -19,7 +19,9 @@ use jebi_db_optimizer::jobs::Overview;
 use jebi_monitor::{Alert, Alerter, Config, Monitor};
 
 pub(crate) use self::endpoints::{Endpoint, HTTP};
-pub(crate) use self::sample::{CACHE, CPU, L1, L2, POOL_IN_USE, POOL_WAIT_MS, POOL_WAITS, sample};
+pub(crate) use self::sample::{
+    CACHE, CPU, L1, L2, POOL_IN_USE, POOL_WAIT_MS, POOL_WAITS, sample, sample_queue,
+};
 pub(crate) use self::score::Status;
 pub(crate) use self::system::System;
 
@@ -53,7 +55,8 @@ pub(crate) struct Seen {
 impl Monitoring {
     /// Takes up the alerts that the log at `path` holds of `instance`.
     pub(crate) fn new(instance: String, path: Option<&Path>) -> Self {
-        let monitor = Arc::new(Monitor::new(Config::default()));
+        // Some 80 endpoints and 100 kinds of statements, with room for more.
+        let monitor = Arc::new(Monitor::new(Config { max_operations: 512, ..Config::default() }));
         let mut alerter =
             Alerter::new(rules::all()).expect("our own rules can be followed: a test builds them");
         alerter.restore(path.map(|path| log::alerts(path, &instance)).unwrap_or_default());
@@ -68,6 +71,11 @@ impl Monitoring {
                 queue: Err("it was not looked at yet"),
             }),
         }
+    }
+
+    /// Which methods a route has, for all of them to be told apart.
+    pub(crate) fn describe(&self, pattern: &str, methods: Vec<&'static str>) {
+        self.endpoints.describe(pattern, methods);
     }
 
     /// Under what requests of a method to the pattern of a route are recorded.
@@ -85,6 +93,11 @@ impl Monitoring {
     /// What was looked at last.
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Writes what was said and not written yet. Waits for the disk: not within a task.
+    pub(crate) fn stop(&self) {
+        self.log.close();
     }
 
     fn alerter(&self) -> MutexGuard<'_, Alerter> {

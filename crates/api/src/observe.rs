@@ -115,7 +115,12 @@ mod tests {
             _ => None,
         };
         let settings = Settings::from_lookup(&lookup).unwrap();
-        let state = State::new(db.pool.clone(), settings, "127.0.0.1:1".parse().unwrap()).unwrap();
+        let state = State::new(
+            (db.pool.clone(), db.pool.clone()),
+            settings,
+            "127.0.0.1:1".parse().unwrap(),
+        )
+        .unwrap();
         let app = App::new()
             .app_data(Data::new(state.clone()))
             .route("/bad/{id}", web::get().to(bad))

@@ -21,4 +21,4 @@ pub(crate) use self::overview::overview_figures;
 pub(crate) use self::real_time::real_time_figures;
 pub(crate) use self::score::health;
 pub(crate) use self::series::series_figures;
-pub(crate) use self::stream::{Feeds, Live, follow_database, stream};
+pub(crate) use self::stream::{Feeds, Live, explain, follow_database, follow_keys, stream};

@@ -9,6 +9,7 @@ use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use jebi_db_optimizer::repeats::{Found, watch};
+use jebi_db_optimizer::watch::{Seen, Wanted, look};
 use jebi_db_optimizer::{Error, Pool, housekeeping, jobs};
 use jebi_work::Optimizer;
 use secrecy::ExposeSecret as _;
@@ -16,8 +17,8 @@ use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
-use crate::monitoring::sample;
-use crate::performance::follow_database;
+use crate::monitoring::{sample, sample_queue};
+use crate::performance::{explain, follow_database, follow_keys};
 use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
@@ -51,11 +52,13 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// Where the server cannot be started.
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
+    // Not the relay's own: who looks must not keep it from vouching.
+    let watching = settings.connect_beside()?;
     let workers = settings.workers;
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
     let url = settings.database_url.expose_secret().to_owned();
-    let state = State::new(db, settings, listener.local_addr()?)?;
-    let mut relay = Relay::new(state.clone(), beside.clone());
+    let state = State::new((db, watching), settings, listener.local_addr()?)?;
+    let mut relay = Relay::new(state.clone(), beside);
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
     if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
         tracing::warn!("The cache is not in use yet: PostgreSQL or Redis does not answer");
@@ -64,9 +67,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let beside = [
         tokio::spawn(house),
         tokio::spawn(relay.run()),
-        tokio::spawn(watch_plans(state.clone(), beside.clone())),
-        tokio::spawn(follow_database(state.clone(), beside.clone())),
-        tokio::spawn(sample(state.clone(), beside)),
+        tokio::spawn(watch_plans(state.clone())),
+        tokio::spawn(follow_database(state.clone())),
+        tokio::spawn(follow_keys(state.clone())),
+        tokio::spawn(sample(state.clone())),
+        tokio::spawn(sample_queue(state.clone(), state.watching.clone())),
     ];
     let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
     let runner = for_work.map(|db| work::runner(db, workers, optimizer, state.jobs.clone()));
@@ -83,6 +88,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     tokio::task::spawn_blocking(move || {
         state.traces.stop();
         state.metrics.stop(&state.monitoring.monitor);
+        state.monitoring.stop();
     })
     .await?;
     served
@@ -99,7 +105,7 @@ pub async fn serve_through(
     settings: Settings,
 ) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
-    listen(listener, State::new(db, settings, address)?).await
+    listen(listener, State::new((db.clone(), db), settings, address)?).await
 }
 
 async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
@@ -121,6 +127,9 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
             .openapi(openapi::Document::openapi())
             .configure(routes::described)
             .split_for_parts();
+        for (path, item) in &document.paths.paths {
+            state.monitoring.describe(path, routes::methods(item));
+        }
         app.app_data(Data::new(state.clone()))
             .configure(|config| routes::describing(config, document))
             .wrap(from_fn(observe::observe))
@@ -196,15 +205,19 @@ pub(crate) async fn keep_house(db: Pool, found: Arc<Found>) {
     }
 }
 
-/// Looks at what statements read, on a connection that no request waits for.
-async fn watch_plans(state: State, db: Pool) {
+/// Looks at what statements read and at the plans of the slow ones, by connections that no request waits for.
+async fn watch_plans(state: State) {
     /// A plan that went bad in between shows in the second sample after, half a minute later.
     const EVERY: Duration = Duration::from_secs(15);
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        match state.plans.sample(&db).await {
+        let wanted = Wanted { slow: true, indexes: false };
+        if let Ok(Seen { slow: Some(Ok(slow)), .. }) = look(&state.watching, wanted).await {
+            explain(&state, &slow.statements).await;
+        }
+        match state.plans.sample(&state.watching).await {
             Ok(news) => news.iter().for_each(|(found, statement)| {
                 let (before, now) = (found.before, found.now);
                 tracing::warn!(

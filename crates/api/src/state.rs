@@ -29,6 +29,8 @@ pub(crate) struct State(Arc<Shared>);
 
 pub(crate) struct Shared {
     pub(crate) db: Pool,
+    /// Connections to watch by, which no request waits for.
+    pub(crate) watching: Pool,
     pub(crate) caches: Caches,
     /// What the caches may hold in this process.
     pub(crate) l1: L1,
@@ -58,20 +60,31 @@ pub(crate) struct Shared {
     pub(crate) master_key: MasterKey,
 }
 
+/// How a process is told from others: by its address, and by its machine's name where that is every address.
+fn instance(address: SocketAddr) -> String {
+    let host = sysinfo::System::host_name().ok().filter(|_| address.ip().is_unspecified());
+    host.map_or_else(|| address.to_string(), |host| format!("{host}:{}", address.port()))
+}
+
 impl State {
     /// Of a process that listens at `address`. Inside a runtime.
     ///
     /// # Errors
     /// Where the address of Redis or of a collector cannot be read.
-    pub(crate) fn new(db: Pool, settings: Settings, address: SocketAddr) -> anyhow::Result<Self> {
+    pub(crate) fn new(
+        (db, watching): (Pool, Pool),
+        settings: Settings,
+        address: SocketAddr,
+    ) -> anyhow::Result<Self> {
         let log = settings.performance_log.as_deref();
-        let (instance, otlp) = (address.to_string(), settings.otlp.as_ref());
+        let (instance, otlp) = (instance(address), settings.otlp.as_ref());
         let traces = Traces::new(otlp, &instance)?;
         let metrics = Metrics::new(otlp, &instance)?;
         let monitoring = Monitoring::new(instance, log);
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
         let state = Self(Arc::new(Shared {
             db,
+            watching,
             caches: Caches::new(settings.cache())?,
             l1: settings.l1,
             is_compressing: settings.compression.level > 0,

@@ -58,6 +58,8 @@ pub struct Rule {
     pub clear_after: Duration,
     /// Of fewer than this in the span nothing is concluded but that it is not bad.
     pub min_traffic: u64,
+    /// Whether nothing at all is good, as where nobody waits; else it says nothing, as where nobody could look.
+    pub is_idle_good: bool,
     /// The likely cause.
     pub cause: String,
     /// What to do next.
@@ -76,13 +78,15 @@ impl Rule {
             }
             .to_owned(),
             measurement,
-            over: Duration::from_mins(1),
+            // Shorter than what must hold: what was bad for a moment is not told.
+            over: Duration::from_secs(30),
             direction,
             raise_at,
             clear_at,
-            raise_after: Duration::from_secs(30),
+            raise_after: Duration::from_secs(45),
             clear_after: Duration::from_mins(1),
             min_traffic: 20,
+            is_idle_good: true,
             cause: String::new(),
             next_step: String::new(),
         }
@@ -228,7 +232,8 @@ pub enum Change {
 pub fn evaluate(rule: &Rule, state: RuleState, sample: &Sample) -> (RuleState, Option<Change>) {
     let is_known = sample.traffic >= rule.min_traffic && sample.value.is_finite();
     let (turns, after, change) = if state.is_raised {
-        (!is_known || rule.is_good(sample.value), rule.clear_after, Change::Cleared)
+        let is_good = if is_known { rule.is_good(sample.value) } else { rule.is_idle_good };
+        (is_good, rule.clear_after, Change::Cleared)
     } else {
         (is_known && rule.is_bad(sample.value), rule.raise_after, Change::Raised)
     };
@@ -343,12 +348,25 @@ impl Alerter {
         let (at, unix_ms) = (monitor.elapsed(), monitor.unix_ms());
         let mut events = Vec::new();
         for at_rule in 0..self.rules.len() {
-            for (subject, value, traffic) in measure(&self.rules[at_rule], monitor) {
+            let measured = measure(&self.rules[at_rule], monitor);
+            // What was raised and is not there any more, as after a restart, is idle.
+            let is_gone = |subject: &String| measured.iter().all(|(known, _, _)| known != subject);
+            let gone: Vec<String> = self.raised(at_rule).filter(|one| is_gone(one)).collect();
+            let gone = gone.into_iter().map(|subject| (subject, 0.0, 0));
+            for (subject, value, traffic) in measured.into_iter().chain(gone) {
                 let sample = Sample { at, value, traffic };
                 events.extend(self.judge(at_rule, subject, &sample, unix_ms));
             }
         }
         events
+    }
+
+    /// Of what a rule is raised.
+    fn raised(&self, at_rule: usize) -> impl Iterator<Item = String> + '_ {
+        let rule = &*self.rules[at_rule].name;
+        let states =
+            self.states.iter().filter(move |((of, _), state)| of == rule && state.is_raised);
+        states.map(|((_, subject), _)| subject.clone())
     }
 
     fn judge(

@@ -60,6 +60,14 @@ fn feed(fed: &Fed, level: &Level) {
 pub struct Gauge(pub(crate) Fed);
 
 impl Gauge {
+    /// So many values at once, by their sum: each counts. Nothing where there are none, or the sum is no number.
+    pub fn add(&self, sum: f64, count: u64) {
+        if count > 0 && sum.is_finite() {
+            let mean = sum / count as f64;
+            feed(&self.0, &Level { count, sum, min: mean, max: mean, last: mean });
+        }
+    }
+
     /// What it is now. A value that is no number is left out.
     pub fn set(&self, value: f64) {
         if value.is_finite() {

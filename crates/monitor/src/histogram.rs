@@ -134,11 +134,15 @@ impl Default for Live {
 }
 
 impl Live {
-    /// A value of 0 is counted as 1, so that the total tells whether anything came.
+    /// Counts a value, and then how it ended. A value of 0 is counted as 1, so that the total tells whether anything came.
     #[inline]
-    pub(crate) fn record(&self, value: u64) {
+    pub(crate) fn record(&self, value: u64, ended: Option<&AtomicU64>) {
         let value = value.max(1);
         self.counts[bucket(value)].fetch_add(1, Relaxed);
+        // Who sees the end sees the count: no more have ended in a way than have ended.
+        if let Some(ended) = ended {
+            ended.fetch_add(1, Release);
+        }
         // Most values are no maximum, and a look is cheaper than a write.
         if value > self.max.load(Relaxed) {
             self.max.fetch_max(value, Relaxed);

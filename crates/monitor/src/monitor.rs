@@ -1,7 +1,7 @@
 //! What is registered, and what is read of it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::Ordering::Acquire;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -101,9 +101,9 @@ impl Tracked {
         }
         let since = |seen: &mut u64, now: u64| now.wrapping_sub(std::mem::replace(seen, now));
         let delta = Slot {
-            refused: since(&mut self.seen_refused, recorded.refused.load(Relaxed)),
-            errors: since(&mut self.seen_errors, recorded.errors.load(Relaxed)),
-            cancelled: since(&mut self.seen_cancelled, recorded.cancelled.load(Relaxed)),
+            refused: since(&mut self.seen_refused, recorded.refused.load(Acquire)),
+            errors: since(&mut self.seen_errors, recorded.errors.load(Acquire)),
+            cancelled: since(&mut self.seen_cancelled, recorded.cancelled.load(Acquire)),
             total: since(&mut self.seen_total, total),
             max: recorded.live.take_max(),
             counts: Sparse::new(recorded.live.since(&mut self.seen)),
@@ -330,13 +330,22 @@ impl Monitor {
         let mut sum = Sum::default();
         for tracked in &all {
             let recorded = &tracked.operation.0;
+            // How they ended before how many did: what comes in between has not ended yet.
+            sum.refused += recorded.refused.load(Acquire);
+            sum.errors += recorded.errors.load(Acquire);
+            sum.cancelled += recorded.cancelled.load(Acquire);
             sum.histogram.merge(&recorded.live.snapshot(tracked.max));
-            sum.refused += recorded.refused.load(Relaxed);
-            sum.errors += recorded.errors.load(Relaxed);
-            sum.cancelled += recorded.cancelled.load(Relaxed);
             sum.total = sum.total.saturating_add(recorded.live.total());
         }
         (!all.is_empty()).then_some(sum)
+    }
+
+    /// [`Monitor::summary`] and [`Monitor::histogram`] of the same moment.
+    #[must_use]
+    pub fn distribution(&self, name: &str, span: Duration) -> Option<(Summary, crate::Histogram)> {
+        let (state, now) = self.collected();
+        let sum = state.sum(name, now, span)?;
+        Some((sum.summary(), sum.histogram))
     }
 
     /// How the durations of the last `span` are distributed, for other percentiles.

@@ -1,7 +1,7 @@
 //! One named operation: what is recorded of it, and how it is tracked.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crate::clock::{Clock, nanoseconds};
@@ -100,14 +100,13 @@ impl Operation {
 
     #[inline]
     fn record_nanoseconds(&self, took: u64, outcome: Outcome) {
-        // The total of `live` comes last: collecting looks at the rest only where that has changed.
-        match outcome {
-            Outcome::Ok => {}
-            Outcome::Refused => _ = self.0.refused.fetch_add(1, Relaxed),
-            Outcome::Error => _ = self.0.errors.fetch_add(1, Relaxed),
-            Outcome::Cancelled => _ = self.0.cancelled.fetch_add(1, Relaxed),
-        }
-        self.0.live.record(took);
+        let counter = match outcome {
+            Outcome::Ok => None,
+            Outcome::Refused => Some(&self.0.refused),
+            Outcome::Error => Some(&self.0.errors),
+            Outcome::Cancelled => Some(&self.0.cancelled),
+        };
+        self.0.live.record(took, counter);
     }
 }
 

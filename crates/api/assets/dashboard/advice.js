@@ -16,7 +16,7 @@ export function showAdvice({ advice = [] }) {
 function show(listId, items, none, topicOf) {
   const list = byId(listId);
   emptiness(list.parentElement.querySelector('.empty'), items.length ? null : word(none));
-  const keyOf = (item) => `${topicOf(item)} ${item.action} ${item.how ?? ''}`;
+  const keyOf = (item) => `${topicOf(item)} ${item.subject ?? item.action} ${item.since ?? ''}`;
   keyed(list, items, keyOf, createAdvice, (parts, item) => {
     say(parts.name, topicName(topicOf(item)));
     showSentences(parts.details, [

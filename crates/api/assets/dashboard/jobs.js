@@ -49,8 +49,8 @@ export function showJobs({ jobs: all = {} }) {
   jobs.show(all.jobs ?? [], all.reason ? word('jobs.unknown', { reason: all.reason }) : word('jobs.none'));
 }
 
-function queue({ queued_items, queue_age_seconds }) {
-  if (queued_items === 0) return word('jobs.queue_empty');
-  const n = count(queued_items);
+function queue({ open_items, queue_age_seconds }) {
+  if (open_items === 0) return word('jobs.queue_empty');
+  const n = count(open_items);
   return n === null ? '' : word('jobs.queue', { n, age: span(queue_age_seconds) ?? '–' });
 }

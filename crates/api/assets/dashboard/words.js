@@ -17,6 +17,7 @@ const WORDS = {
   'login.submit': ['로그인', 'Sign in'],
   'login.wrong-key': ['키가 맞지 않습니다. 빠짐없이 붙여 넣었는지, 취소된 키가 아닌지 확인하세요.', 'This key is not known. See that it was pasted whole and is not revoked.'],
   'login.wrong-scope': ['이 키에는 performance:read 권한이 없습니다. 판매자 키가 아닌 운영자 키를 쓰세요.', 'This key lacks the scope performance:read. Use an operator’s key, not a seller’s.'],
+  'login.unavailable': ['지금은 키를 확인할 수 없습니다. PostgreSQL이 응답하는지 /readyz를 보세요.', 'The key cannot be looked up now. See at /readyz whether PostgreSQL answers.'],
   'login.too-many': ['이 주소에서 실패한 시도가 너무 많습니다. 잠시 뒤에 다시 시도하세요.', 'Too many failed attempts from this address. Wait a while and try again.'],
 
   'stream.connecting': ['연결하는 중', 'Connecting'],
@@ -231,8 +232,8 @@ const WORDS = {
   jobs: ['작업', 'Jobs'],
   'jobs.none': ['작업이 없습니다.', 'There are no jobs.'],
   'jobs.unknown': ['작업을 알 수 없습니다: {reason}.', 'The jobs are not known: {reason}.'],
-  'jobs.queue': ['대기 항목 {n}개 · 가장 오래된 항목 {age}', '{n} items queued · the oldest for {age}'],
-  'jobs.queue_empty': ['대기 중인 항목이 없습니다.', 'Nothing is queued.'],
+  'jobs.queue': ['끝나지 않은 항목 {n}개 · 가장 오래 기다린 항목 {age}', '{n} items open · the oldest has waited {age}'],
+  'jobs.queue_empty': ['남은 항목이 없습니다.', 'Nothing is open.'],
   'column.job': ['작업', 'Job'],
   'column.state': ['상태', 'State'],
   'column.progress': ['진행', 'Progress'],

@@ -10,7 +10,7 @@ use actix_web::{HttpMessage as _, HttpRequest, ResponseError as _};
 use chrono::Utc;
 use jebi_db_optimizer::random;
 
-use crate::auth::{Caller, find_digest, last_known};
+use crate::auth::{Caller, find_watcher};
 use crate::problem::Problem;
 use crate::state::{Shared, State};
 
@@ -52,9 +52,5 @@ pub(super) async fn authenticate<B: MessageBody>(
 async fn caller(request: &ServiceRequest) -> Result<Arc<Caller>, Problem> {
     let state = request.app_data::<Data<State>>().ok_or_else(Problem::internal)?;
     let digest = of(state, request.request()).ok_or_else(Problem::unauthorized)?;
-    match find_digest(state, digest).await {
-        Ok(found) => found.ok_or_else(Problem::unauthorized),
-        // A dashboard is looked at most while something is wrong.
-        Err(problem) => last_known(state, &digest).ok_or(problem),
-    }
+    find_watcher(state, digest).await?.ok_or_else(Problem::unauthorized)
 }

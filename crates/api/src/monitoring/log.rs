@@ -6,7 +6,10 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use chrono::Utc;
 use jebi_monitor::{Alert, Change, Event};
@@ -40,45 +43,63 @@ pub(super) enum Said {
 /// A handle to write lines. Without a file nothing is written.
 pub(super) struct PerformanceLog {
     instance: String,
-    lines: Option<SyncSender<String>>,
+    writer: Mutex<Option<Writer>>,
+    lost: Arc<AtomicU64>,
+}
+
+struct Writer {
+    lines: SyncSender<String>,
+    thread: JoinHandle<()>,
 }
 
 impl PerformanceLog {
     pub(super) fn new(path: Option<&Path>, instance: &str) -> Self {
-        let lines = path.and_then(|path| {
-            let (sender, receiver) = sync_channel(WAITING);
-            let path = path.to_owned();
+        let lost = Arc::new(AtomicU64::new(0));
+        let writer = path.and_then(|path| {
+            let (lines, receiver) = sync_channel(WAITING);
+            let (path, lost) = (path.to_owned(), Arc::clone(&lost));
             let thread = std::thread::Builder::new().name("performance-log".to_owned());
-            thread.spawn(move || write(&path, &receiver)).ok()?;
-            Some(sender)
+            let thread = thread.spawn(move || write(&path, &receiver, &lost)).ok()?;
+            Some(Writer { lines, thread })
         });
-        Self { instance: instance.to_owned(), lines }
+        Self { instance: instance.to_owned(), writer: Mutex::new(writer), lost }
     }
 
-    /// Hands a line on; never waits.
+    /// Hands a line on; never waits for the disk.
     pub(super) fn say(&self, said: Said) {
-        let Some(lines) = &self.lines else { return };
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Writer { lines, .. }) = &*writer else { return };
         let line = Line { at: Utc::now().to_rfc3339(), instance: self.instance.clone(), said };
         let Ok(line) = serde_json::to_string(&line) else { return };
-        if lines.try_send(line + "\n").is_err() {
-            tracing::debug!("A line for the performance log is lost: the disk is behind");
+        if lines.try_send(line + "\n").is_err() && self.lost.fetch_add(1, Relaxed) == 0 {
+            tracing::warn!("The performance log's disk holds up its writer; lines are lost");
+        }
+    }
+
+    /// Waits until all is written that was said; nothing is from then on.
+    pub(super) fn close(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Writer { lines, thread }) = writer {
+            drop(lines);
+            // It panics at nothing, and a stop goes on in any case.
+            thread.join().unwrap_or_default();
         }
     }
 }
 
 /// Writes until nobody can hand on any more. A disk that takes nothing is told of once, and once that it takes again.
-fn write(path: &Path, lines: &Receiver<String>) {
-    let mut lost = 0_u64;
+fn write(path: &Path, lines: &Receiver<String>, lost: &AtomicU64) {
     for line in lines {
-        match (append(path, line.as_bytes()), lost) {
-            (Ok(()), 0) => {}
-            (Ok(()), _) => {
-                tracing::info!(lost, "{} is written again; {lost} lines are lost", path.display());
-                lost = 0;
+        match append(path, line.as_bytes()) {
+            Ok(()) => {
+                let lost = lost.swap(0, Relaxed);
+                if lost > 0 {
+                    let path = path.display();
+                    tracing::info!(lost, "{path} is written again; {lost} lines are lost");
+                }
             }
-            (Err(error), _) => {
-                lost += 1;
-                if lost == 1 {
+            Err(error) => {
+                if lost.fetch_add(1, Relaxed) == 0 {
                     let error = &error as &dyn std::error::Error;
                     tracing::warn!(
                         error,
@@ -95,7 +116,10 @@ fn write(path: &Path, lines: &Receiver<String>) {
 fn append(path: &Path, line: &[u8]) -> io::Result<()> {
     let mut file = open(path)?;
     if file.metadata()?.len() + line.len() as u64 > MAX_BYTES {
-        rotate(path)?;
+        // Who waited for the lock may hold what somebody else has put aside meanwhile.
+        if std::fs::metadata(path)?.len() == file.metadata()?.len() {
+            rotate(path)?;
+        }
         file = open(path)?;
     }
     let before = file.metadata()?.len();
@@ -219,6 +243,29 @@ mod tests {
         let lengths: Vec<u64> = files.map(|file| file.len()).collect();
         assert_eq!(lengths.len(), 1 + KEPT as usize);
         assert!(lengths.iter().all(|length| *length <= MAX_BYTES), "{lengths:?}");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_holds_nobody_up_and_what_was_lost_is_counted() {
+        let log = PerformanceLog::new(Some(Path::new("/dev/full")), "a");
+        for _ in 0..10 {
+            log.say(Said::Minute { figures: Value::Null });
+        }
+        log.close();
+        assert_eq!(log.lost.load(Relaxed), 10);
+        log.say(Said::Minute { figures: Value::Null });
+        assert_eq!(log.lost.load(Relaxed), 10, "closed");
+    }
+
+    #[test]
+    fn what_was_said_is_written_before_it_closes() {
+        let (folder, path) = file();
+        let log = PerformanceLog::new(Some(&path), "a");
+        log.say(Said::Alert(Event { change: Change::Raised, alert: alert("slow", 1, None) }));
+        log.close();
+        assert_eq!(alerts(&path, "a"), [alert("slow", 1, None)]);
         std::fs::remove_dir_all(folder).unwrap();
     }
 }

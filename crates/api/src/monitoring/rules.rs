@@ -41,15 +41,19 @@ pub(super) fn all() -> Vec<Rule> {
             "entries do not fit, or are ended by writes before they are asked for again",
             "look at entries and invalidations of the namespace; see JEBI_CACHE_MAX_ENTRIES",
         ),
-        told(
-            Rule::long_wait("pool_wait", POOL_WAIT_MS, POOL_WAIT_LIMIT_MS),
-            "all connections are in use: there are too few, or something holds them for long",
-            "look at the slow queries; then see DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW",
-        ),
         Rule {
-            // Looked at every five seconds.
+            // Callers who had to wait at all.
+            min_traffic: 5,
+            ..told(
+                Rule::long_wait("pool_wait", POOL_WAIT_MS, POOL_WAIT_LIMIT_MS),
+                "all connections are in use: there are too few, or something holds them for long",
+                "look at the slow queries; then see DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW",
+            )
+        },
+        Rule {
+            // Looked at every five seconds; while PostgreSQL is away nobody knows.
             min_traffic: 1,
-            raise_after: Duration::from_secs(30),
+            is_idle_good: false,
             ..told(
                 Rule::long_wait("queue_age", QUEUE_AGE_MS, QUEUE_AGE_LIMIT_MS),
                 "more jobs come in than are worked off, or no worker runs",
@@ -59,13 +63,12 @@ pub(super) fn all() -> Vec<Rule> {
         Rule {
             // Looked at every second.
             min_traffic: 1,
-            raise_after: Duration::from_secs(10),
+            raise_after: Duration::from_secs(15),
             ..told(
                 Rule {
                     name: "redis_away".to_owned(),
                     raise_at: 0.5,
                     clear_at: 0.9,
-                    over: Duration::from_secs(30),
                     ..Rule::low_hit_rate(REDIS)
                 },
                 "Redis does not answer, or too late; every process caches for itself",

@@ -1,7 +1,7 @@
 //! What is looked at once a second.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant, SystemTime};
 
 use jebi_cache::NamespaceStats;
 use jebi_db_optimizer::{Pool, PoolWaits, jobs, timings};
@@ -38,35 +38,55 @@ pub(super) const REDIS: &str = "redis";
 pub(super) const QUEUE_AGE_MS: &str = "queue age ms";
 
 const EVERY: Duration = Duration::from_secs(1);
-/// The queue is looked at by statements.
-const QUEUE_EVERY: u32 = 5;
-/// A collector gets durations so late at most.
+/// The queue is looked at by statements, which have so long.
+const QUEUE_EVERY: Duration = Duration::from_secs(5);
+/// Durations are handed on so often.
 const METRICS_EVERY: u32 = 10;
 const LOG_EVERY: u32 = 60;
 
-/// Looks at all of it once a second, for ever; at the queue by `beside`, which no request waits for.
-pub(crate) async fn sample(state: State, beside: Pool) {
+/// Looks at all of it once a second, for ever. Waits for nobody: it goes on whatever is away.
+pub(crate) async fn sample(state: State) {
     let monitoring = &state.monitoring;
     let mut rounds = Rounds { probe: Probe::new(), before: Before::default() };
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut clock = Clocks::default();
+    let mut clocks = Clocks::default();
     for round in 0_u32.. {
         tick.tick().await;
         rounds.look(&state);
-        if round % QUEUE_EVERY == 0 {
-            look_at_queue(monitoring, &beside).await;
-        }
         monitoring.monitor.collect();
         state.live.tell(&state);
-        clock.compare();
+        clocks.compare(Instant::now(), SystemTime::now());
         monitoring.judge();
         if round % METRICS_EVERY == 0 {
-            state.metrics.tick(&monitoring.monitor);
+            state.metrics.hand_on(&monitoring.monitor);
         }
         if round % LOG_EVERY == LOG_EVERY - 1 {
             monitoring.log.say(Said::Minute { figures: minute(monitoring) });
         }
+    }
+}
+
+/// Looks at the queue of jobs every five seconds, by connections that no request waits for.
+pub(crate) async fn sample_queue(state: State, watching: Pool) {
+    let monitoring = &state.monitoring;
+    let mut tick = tokio::time::interval(QUEUE_EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let queue = match tokio::time::timeout(QUEUE_EVERY, jobs::overview(&watching)).await {
+            Ok(Ok(queue)) => {
+                let age = queue.oldest_due.unwrap_or_default();
+                monitoring.monitor.gauge(QUEUE_AGE_MS).set(age.as_secs_f64() * 1e3);
+                Ok(Arc::new(queue))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(causes = causes(&error), "the queue is not seen: {error}");
+                Err("PostgreSQL does not answer")
+            }
+            Err(_) => Err("PostgreSQL does not answer in time"),
+        };
+        monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner).queue = queue;
     }
 }
 
@@ -92,8 +112,7 @@ impl Rounds {
         let callers = waits.callers - self.before.waits.callers;
         if callers > 0 {
             let waited = waits.total.saturating_sub(self.before.waits.total).as_secs_f64() * 1e3;
-            #[expect(clippy::cast_precision_loss, reason = "a number of callers")]
-            monitor.gauge(POOL_WAIT_MS).set(waited / callers as f64);
+            monitor.gauge(POOL_WAIT_MS).add(waited, callers);
             monitor.ratio(POOL_WAITS).add(waits.refused - self.before.waits.refused, callers);
         }
         self.before.waits = waits;
@@ -138,21 +157,6 @@ impl Rounds {
         }
         self.before.spaces = now;
     }
-}
-
-async fn look_at_queue(monitoring: &Monitoring, beside: &Pool) {
-    let queue = match jobs::overview(beside).await {
-        Ok(queue) => {
-            let age = queue.oldest_due.unwrap_or_default();
-            monitoring.monitor.gauge(QUEUE_AGE_MS).set(age.as_secs_f64() * 1e3);
-            Ok(Arc::new(queue))
-        }
-        Err(error) => {
-            tracing::debug!(causes = causes(&error), "the queue is not seen: {error}");
-            Err("PostgreSQL does not answer")
-        }
-    };
-    monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner).queue = queue;
 }
 
 impl Monitoring {
@@ -210,27 +214,45 @@ fn minute(monitoring: &Monitoring) -> serde_json::Value {
 /// The clock that goes on and that of the day, compared.
 #[derive(Default)]
 struct Clocks {
-    before: Option<(std::time::Instant, std::time::SystemTime)>,
+    before: Option<(Instant, SystemTime)>,
 }
 
 impl Clocks {
-    /// Tells of a step: curves are labelled by the time of the day, nothing is measured by it.
-    fn compare(&mut self) {
+    /// Tells of a step, and by how much: curves are labelled by the time of the day, nothing is measured by it.
+    fn compare(&mut self, now: Instant, day: SystemTime) -> Option<Duration> {
         const STEP: Duration = Duration::from_secs(2);
-        let now = (std::time::Instant::now(), std::time::SystemTime::now());
-        if let Some((at, day)) = self.before.replace(now) {
-            let passed = now.0 - at;
-            let shown = match now.1.duration_since(day) {
-                Ok(forward) => forward.abs_diff(passed),
-                Err(backward) => backward.duration() + passed,
-            };
-            if shown > STEP {
-                tracing::warn!(
-                    step_seconds = shown.as_secs(),
-                    "The clock of the day was set, by {} s; durations are measured by another one",
-                    shown.as_secs()
-                );
-            }
+        let (before, day_before) = self.before.replace((now, day))?;
+        let passed = now.saturating_duration_since(before);
+        let step = match day.duration_since(day_before) {
+            Ok(forward) => forward.abs_diff(passed),
+            Err(backward) => backward.duration() + passed,
+        };
+        if step <= STEP {
+            return None;
         }
+        let step_seconds = step.as_secs();
+        tracing::warn!(
+            step_seconds,
+            "The clock of the day was set, by {step_seconds} s; durations are measured by another one"
+        );
+        Some(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_of_the_clock_is_told_once_in_both_directions() {
+        let (now, day) = (Instant::now(), SystemTime::UNIX_EPOCH + Duration::from_hours(9_000));
+        let at = |seconds: u64| now + Duration::from_secs(seconds);
+        let mut clocks = Clocks::default();
+        assert_eq!(clocks.compare(at(0), day), None);
+        assert_eq!(clocks.compare(at(1), day + Duration::from_secs(1)), None);
+        let forward = day + Duration::from_secs(3_602);
+        assert_eq!(clocks.compare(at(2), forward), Some(Duration::from_secs(3_600)));
+        assert_eq!(clocks.compare(at(3), forward + Duration::from_secs(1)), None);
+        assert_eq!(clocks.compare(at(4), day), Some(Duration::from_secs(3_604)));
     }
 }

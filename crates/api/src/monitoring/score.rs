@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jebi_db_optimizer::timings;
-use jebi_monitor::{Histogram, Summary};
 
 use super::endpoints::HTTP;
 use super::sample::{CACHE, HOST_CPU, POOL_WAITS};
@@ -12,9 +11,9 @@ use super::{LATELY, Monitoring, System};
 /// A part of the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Component {
-    /// Requests that were answered within 500 ms and without a failure of ours, as a share of all.
+    /// Requests that were answered within 500 ms, less those that failed, as a share of all.
     Api,
-    /// Statements that ended within 100 ms and did not fail, as a share of all and of callers who got no connection.
+    /// Statements that ended within 100 ms, less those that failed, as a share of all and of callers who got no connection.
     Database,
     /// The hit rate, as a share of the guide's 80 %.
     Cache,
@@ -110,10 +109,10 @@ impl Monitoring {
     pub(crate) fn score(&self) -> Score {
         let monitor = &self.monitor;
         let good = |pattern: &str, limit| {
-            let summary = monitor.summary(pattern, LATELY);
-            let histogram = monitor.histogram(pattern, LATELY);
-            summary.zip(histogram).map_or((0, 0), |(summary, histogram)| {
-                (summary.count, within(&summary, &histogram, limit))
+            monitor.distribution(pattern, LATELY).map_or((0, 0), |(summary, histogram)| {
+                let in_time = histogram.count_within(limit);
+                // Which of the failed were slow as well is not known: all are taken to have been quick.
+                (summary.count, in_time.saturating_sub(summary.errors))
             })
         };
         let (requests, good_requests) = good(&format!("{HTTP}*"), SLOW_REQUEST);
@@ -145,12 +144,6 @@ impl Monitoring {
             alerts: self.alerter().recent().filter(raised).count(),
         })
     }
-}
-
-/// How many of them were within the limit and did not fail. Which of the failed were quick is not known: none is counted.
-fn within(summary: &Summary, histogram: &Histogram, limit: Duration) -> u64 {
-    let bad = (summary.count - histogram.count_within(limit)).max(summary.errors);
-    summary.count - bad.min(summary.count)
 }
 
 fn score(figures: &Figures) -> Score {

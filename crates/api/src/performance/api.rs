@@ -116,18 +116,23 @@ fn severities() -> Schema {
     one_of([Severity::Info, Severity::Warning, Severity::Critical].map(word))
 }
 
-impl From<Summary> for MinuteBody {
-    fn from(summary: Summary) -> Self {
+impl MinuteBody {
+    fn new(summary: &Summary, span: Duration) -> Self {
         Self {
             count: summary.count,
             errors: summary.errors,
-            requests_per_second: per_second(summary.count, MINUTE),
+            requests_per_second: per_second(summary.count, span),
             p50_ms: milliseconds(summary.p50),
             p95_ms: milliseconds(summary.p95),
             p99_ms: milliseconds(summary.p99),
             max_ms: milliseconds(summary.max),
         }
     }
+}
+
+/// The last minute, or what there has been of it since the start.
+pub(super) fn last_minute(monitor: &Monitor) -> Duration {
+    monitor.elapsed().clamp(Duration::from_secs(1), MINUTE)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "53 bits are enough")]
@@ -152,6 +157,7 @@ impl EndpointBody {
             return None;
         }
         let (all, in_flight) = (monitor.since_start(name)?, monitor.in_flight(name)?);
+        let last_minute_span = self::last_minute(monitor);
         let last_minute = monitor.summary(name, MINUTE).filter(|summary| summary.count > 0);
         let timed = |time| (all.count > 0).then(|| milliseconds(time));
         (all.count > 0 || in_flight.count > 0).then(|| Self {
@@ -166,7 +172,7 @@ impl EndpointBody {
             max_ms: timed(all.max),
             in_flight: in_flight.count,
             oldest_ms: in_flight.oldest.map(milliseconds),
-            last_minute: last_minute.map(MinuteBody::from),
+            last_minute: last_minute.map(|all| MinuteBody::new(&all, last_minute_span)),
         })
     }
 }
@@ -197,8 +203,8 @@ impl TrafficBody {
         let count = |of: fn(&Summary) -> u64| summary.as_ref().map_or(0, of);
         let (requests, errors) = (count(|all| all.count), count(|all| all.errors));
         Self {
-            requests_per_second: per_second(requests, MINUTE),
-            errors_per_second: per_second(errors, MINUTE),
+            requests_per_second: per_second(requests, last_minute(monitor)),
+            errors_per_second: per_second(errors, last_minute(monitor)),
             in_flight: monitor.in_flight(&all).map_or(0, |flights| flights.count),
             requests_last_minute: requests,
             errors_last_minute: errors,

@@ -10,6 +10,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::figures::{megabytes, moment, no_store, share};
+use super::recommend::cache_remedy;
 use crate::auth::{Operator, PerformanceRead};
 use crate::monitoring::CACHE;
 use crate::params::Params;
@@ -252,45 +253,34 @@ const GOOD_HIT_RATE: f64 = 0.8;
 /// Fewer questions say nothing about a rate.
 const ENOUGH: u64 = 1_000;
 
-fn suggestions(state: &State, stats: &Stats, sums: &Sums) -> Vec<SuggestionBody> {
+fn suggestions(state: &State, stats: &Stats) -> Vec<SuggestionBody> {
     let mut found = Vec::new();
-    let mut suggest = |evidence: String, action: &str| {
-        found.push(SuggestionBody { evidence, action: action.to_owned() });
+    let mut suggest = |evidence: String, action: String| {
+        found.push(SuggestionBody { evidence, action });
     };
-    let is_full = sums.entries >= state.l1.max_entries / 10 * 9;
-    let is_heavy = sums.bytes >= state.l1.max_bytes / 10 * 9;
     for space in &stats.namespaces {
         let asked = space.l1_hits + space.l1_misses;
-        let Some(rate) = space.hit_rate().filter(|rate| *rate < GOOD_HIT_RATE && asked >= ENOUGH)
-        else {
-            continue;
-        };
-        let (name, percent) = (&space.name, rate * 100.0);
-        let evidence = format!("{name}: {percent:.0} % of {asked} answers came without a load");
-        if is_full {
-            let evidence = format!(
-                "{evidence}, with {} of {} entries in use",
-                sums.entries, state.l1.max_entries
+        let rate = space.hit_rate().filter(|rate| *rate < GOOD_HIT_RATE && asked >= ENOUGH);
+        if let Some((rate, remedy)) = rate.zip(cache_remedy(state.l1, stats, space)) {
+            let (name, percent) = (&space.name, rate * 100.0);
+            let of = format!("{name}: {percent:.0} % of {asked} answers came without a load");
+            suggest(
+                format!("{of}; {}", remedy.evidence),
+                format!("{}: {}", remedy.action, remedy.how),
             );
-            suggest(evidence, "raise JEBI_CACHE_MAX_ENTRIES");
-        } else if is_heavy {
-            suggest(evidence, "raise JEBI_CACHE_MAX_BYTES");
-        } else if space.invalidations > asked / 2 {
-            let evidence = format!("{evidence}, with {} invalidations", space.invalidations);
-            suggest(evidence, "write less often, or many at once: every change ends what shows it");
         }
     }
     match &stats.l2 {
         None => suggest(
             "no Redis is configured".to_owned(),
-            "set REDIS_URL where several processes serve",
+            "set REDIS_URL where several processes serve".to_owned(),
         ),
         Some(l2) if !l2.is_called => suggest(
             format!(
                 "calls of Redis have been stopped {} times, and are stopped now",
                 l2.breaker_openings
             ),
-            "see that Redis answers at REDIS_URL",
+            "see that Redis answers at REDIS_URL".to_owned(),
         ),
         Some(_) => {}
     }
@@ -354,7 +344,7 @@ pub(crate) async fn cache_figures(
             bytes_after: sums.after,
             saved: share(sums.before.saturating_sub(sums.after), sums.before),
         },
-        suggestions: suggestions(&state, &stats, &sums),
+        suggestions: suggestions(&state, &stats),
     };
     Ok(no_store(&body))
 }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::api::per_second;
+use super::api::{last_minute, per_second};
 use super::figures::{megabytes, milliseconds, moment};
 use crate::jobs::states;
 use crate::monitoring::{
@@ -124,8 +124,9 @@ pub(crate) struct JobsBody {
     /// For how long the oldest item has been due that no worker has taken.
     #[serde(skip_serializing_if = "Option::is_none")]
     queue_age_seconds: Option<f64>,
+    /// Items of jobs that are alive, which have not ended.
     #[serde(skip_serializing_if = "Option::is_none")]
-    queued_items: Option<u64>,
+    open_items: Option<u64>,
     /// Why none of it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -269,7 +270,7 @@ impl DatabaseBody {
             },
             statements_per_second: per_second(
                 statements.as_ref().map_or(0, |all| all.count),
-                MINUTE,
+                last_minute(monitor),
             ),
             statement_p50_ms: timed(|all| all.p50),
             statement_p95_ms: timed(|all| all.p95),
@@ -302,16 +303,13 @@ impl SystemBody {
 impl JobsBody {
     pub(crate) fn of(seen: &Seen) -> Self {
         match &seen.queue {
-            Err(reason) => Self {
-                jobs: None,
-                queue_age_seconds: None,
-                queued_items: None,
-                reason: Some(reason),
-            },
+            Err(reason) => {
+                Self { jobs: None, queue_age_seconds: None, open_items: None, reason: Some(reason) }
+            }
             Ok(queue) => Self {
                 jobs: Some(queue.jobs.iter().map(JobBody::from).collect()),
                 queue_age_seconds: queue.oldest_due.map(|age| age.as_secs_f64()),
-                queued_items: Some(queue.open_items),
+                open_items: Some(queue.open_items),
                 reason: None,
             },
         }

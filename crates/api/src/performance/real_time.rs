@@ -93,7 +93,7 @@ pub(crate) async fn real_time_figures(
     Params::of(request.query_string()).finish()?;
     let accepts = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     if accepts.is_some_and(|accepts| accepts.contains("text/event-stream")) {
-        return stream(&state, operator, Feeds::Live);
+        return stream(&state, &operator, Feeds::Live);
     }
     Ok(no_store(&LiveBody::of(&state)))
 }

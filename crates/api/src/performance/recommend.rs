@@ -1,5 +1,5 @@
 use chrono::{DateTime, Utc};
-use jebi_cache::{NamespaceStats, Stats};
+use jebi_cache::{L1, NamespaceStats, Stats};
 use jebi_db_optimizer::timings;
 use jebi_monitor::Alert;
 use serde::Serialize;
@@ -15,6 +15,9 @@ use crate::state::State;
 pub(crate) struct RecommendationBody {
     #[schema(examples("find_slow_statement"))]
     id: &'static str,
+    /// Of which endpoint, statement or namespace.
+    #[schema(examples("GET /api/v1/orders-optimized"))]
+    subject: String,
     /// The figure, its threshold, and what else was measured.
     evidence: String,
     /// When the alert was raised.
@@ -42,6 +45,7 @@ fn recommend(state: &State, alert: &Alert) -> Option<RecommendationBody> {
     let evidence = |more: String| format!("{figure}, since {}{more}", since.format("%F %T UTC"));
     let body = |id, more, action: &str, how: String| RecommendationBody {
         id,
+        subject: subject.trim_end().to_owned(),
         evidence: evidence(more),
         since,
         action: action.to_owned(),
@@ -70,12 +74,15 @@ fn recommend(state: &State, alert: &Alert) -> Option<RecommendationBody> {
                 "; {} of {} connections are open, {} callers have waited and {} got none",
                 pool.open, pool.most, waits.callers, waits.refused
             );
-            let size = pool.most.saturating_mul(2);
+            let most = pool.most.saturating_mul(2);
             body(
                 "more_connections",
                 more,
                 "shorten what holds connections; where nothing does, allow more of them",
-                format!("jebi optimize --dry-run; then DATABASE_MAX_OVERFLOW={size}"),
+                format!(
+                    "jebi optimize --dry-run; then DATABASE_POOL_SIZE + DATABASE_MAX_OVERFLOW = {most}, \
+                     which PostgreSQL's max_connections has to allow"
+                ),
             )
         }
         "queue_age" => body(
@@ -134,37 +141,47 @@ fn of_cache(
     alert: &Alert,
     body: impl Fn(&'static str, String, &str, String) -> RecommendationBody,
 ) -> Option<RecommendationBody> {
-    let stats: Stats = state.caches.all.stats();
+    let stats = state.caches.all.stats();
     let name = alert.subject.strip_prefix(CACHE)?;
-    let space = stats.namespaces.iter().find(|space| space.name == name);
+    let space = stats.namespaces.iter().find(|space| space.name == name)?;
+    let CacheRemedy { id, evidence, action, how } = cache_remedy(state.l1, &stats, space)?;
+    Some(body(id, format!("; {evidence}"), action, how))
+}
+
+/// What would raise a namespace's hit rate, by what was measured.
+pub(super) struct CacheRemedy {
+    pub(super) id: &'static str,
+    pub(super) evidence: String,
+    pub(super) action: &'static str,
+    pub(super) how: String,
+}
+
+/// What would raise the hit rate of `space`; `None` where no figure says.
+pub(super) fn cache_remedy(l1: L1, stats: &Stats, space: &NamespaceStats) -> Option<CacheRemedy> {
     let sum = |of: fn(&NamespaceStats) -> u64| stats.namespaces.iter().map(of).sum::<u64>();
     let (entries, bytes) = (sum(|space| space.entries), sum(|space| space.bytes));
-    let (most, most_bytes) = (state.l1.max_entries, state.l1.max_bytes);
-    Some(if entries >= most / 10 * 9 {
-        body(
-            "more_cache_entries",
-            format!("; {entries} of {most} entries are in use"),
-            "keep more answers in this process",
-            format!("JEBI_CACHE_MAX_ENTRIES={}", most * 2),
-        )
-    } else if bytes >= most_bytes / 10 * 9 {
-        body(
-            "more_cache_bytes",
-            format!("; {:.0} of {:.0} MB are in use", megabytes(bytes), megabytes(most_bytes)),
-            "keep more bytes of answers in this process",
-            format!("JEBI_CACHE_MAX_BYTES={}", most_bytes * 2),
-        )
-    } else {
-        let (ended, asked) = space.map_or_else(
-            || (sum(|one| one.invalidations), sum(|one| one.l1_hits + one.l1_misses)),
-            |one| (one.invalidations, one.l1_hits + one.l1_misses),
-        );
-        body(
-            "fewer_invalidations",
-            format!("; {ended} invalidations and {asked} questions since the start, and there is room"),
-            "write many changes at once: every change ends what shows it; a rate that is low only after a \
-             start rises by itself",
-            "POST /api/v1/products-optimized/bulk-stock; POST /api/v1/performance/optimize warms up".to_owned(),
-        )
+    let asked = space.l1_hits + space.l1_misses;
+    if entries >= l1.max_entries / 10 * 9 {
+        return Some(CacheRemedy {
+            id: "more_cache_entries",
+            evidence: format!("{entries} of {} entries are in use", l1.max_entries),
+            action: "keep more answers in this process",
+            how: format!("JEBI_CACHE_MAX_ENTRIES={}", l1.max_entries.saturating_mul(2)),
+        });
+    }
+    if bytes >= l1.max_bytes / 10 * 9 {
+        let (used, most) = (megabytes(bytes), megabytes(l1.max_bytes));
+        return Some(CacheRemedy {
+            id: "more_cache_bytes",
+            evidence: format!("{used:.0} of {most:.0} MB are in use"),
+            action: "keep more bytes of answers in this process",
+            how: format!("JEBI_CACHE_MAX_BYTES={}", l1.max_bytes.saturating_mul(2)),
+        });
+    }
+    (space.invalidations > asked / 2).then(|| CacheRemedy {
+        id: "fewer_invalidations",
+        evidence: format!("{} invalidations of {asked} questions", space.invalidations),
+        action: "write less often, or many at once: every change ends what shows it",
+        how: "POST /api/v1/products-optimized/bulk-stock".to_owned(),
     })
 }

@@ -25,8 +25,8 @@ pub(crate) struct ScoreBody {
     /// none is known. It rises when any of them gets better.
     #[schema(minimum = 0, maximum = 100)]
     overall_score: Option<f64>,
-    /// From 0 to 100 each, where it is known. `api`: requests answered within 500 ms and without a failure, of all.
-    /// `database`: statements that ended well within 100 ms, of all and of callers without a connection. `cache`: the
+    /// From 0 to 100 each, where it is known. `api`: requests answered within 500 ms, less those that failed, of all.
+    /// `database`: statements that ended within 100 ms, less those that failed, of all and of callers without a connection. `cache`: the
     /// hit rate, of 80 %. `system`: what is left of the machine's CPUs, of a fifth, or of its memory, of a tenth.
     component_scores: BTreeMap<&'static str, f64>,
     /// The components that are not known.

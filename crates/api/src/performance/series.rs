@@ -6,11 +6,12 @@ use jebi_db_optimizer::timings;
 use jebi_monitor::{Monitor, Resolution, Summary, Window};
 use serde::Serialize;
 
-use super::figures::{milliseconds, no_store};
+use super::figures::milliseconds;
 use crate::auth::{Operator, PerformanceRead};
 use crate::monitoring::{CACHE, CPU, HTTP, POOL_IN_USE};
 use crate::params::Params;
 use crate::problem::{Fault, Problem};
+use crate::respond::encode;
 use crate::state::State;
 
 /// Curves, for the dashboard: a point for each window, the oldest first, up to the last one that is over.
@@ -37,6 +38,8 @@ struct Axis {
     at: Vec<u64>,
     /// When the process began.
     began: u64,
+    /// Milliseconds since 1970.
+    now: u64,
 }
 
 impl Axis {
@@ -47,11 +50,13 @@ impl Axis {
         value: impl Fn(&T) -> Option<f64>,
         without: Option<f64>,
     ) -> Vec<Option<f64>> {
-        let windows = windows.unwrap_or_default();
+        let windows = windows.unwrap_or_default().iter();
+        // The last one is not over.
+        let is_over = |window: &&Window<T>| window.began_unix_ms + self.step * 1_000 <= self.now;
         // Windows begin on the clock of the monitor, points on that of the day.
         let point = |window: &Window<T>| (window.began_unix_ms / 1_000 + self.step / 2) / self.step;
         let by_point: HashMap<u64, &T> =
-            windows.iter().map(|window| (point(window), &window.value)).collect();
+            windows.filter(is_over).map(|window| (point(window), &window.value)).collect();
         let of = |at: &u64| match by_point.get(&(at / self.step)) {
             Some(window) => value(window),
             // Nothing came; before the process began nothing is known.
@@ -70,6 +75,7 @@ impl SeriesBody {
             step,
             at: (last.saturating_sub(points)..last).map(|point| point * step).collect(),
             began: now.saturating_sub(monitor.elapsed().as_secs()),
+            now: monitor.unix_ms(),
         };
         #[expect(clippy::cast_precision_loss, reason = "a few seconds")]
         let seconds = step as f64;
@@ -119,5 +125,10 @@ pub(crate) async fn series_figures(
     });
     params.finish()?;
     let (range, resolution, points) = range.unwrap_or(("15m", Resolution::Second, 900));
-    Ok(no_store(&SeriesBody::new(&state.monitoring.monitor, range, resolution, points)))
+    let body = state.live.series(range, || {
+        encode(&SeriesBody::new(&state.monitoring.monitor, range, resolution, points))
+    })?;
+    let mut response = HttpResponse::Ok();
+    response.insert_header(("cache-control", "no-store"));
+    Ok(response.content_type("application/json").body(body))
 }

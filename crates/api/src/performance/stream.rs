@@ -1,14 +1,15 @@
 //! What is measured, told as it changes: made once for all who listen.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use actix_web::HttpResponse;
 use actix_web::http::header;
 use actix_web::web::Bytes;
-use jebi_db_optimizer::Pool;
-use jebi_db_optimizer::watch::{self, Seen, Wanted};
+use jebi_db_optimizer::watch::{self, Seen, SlowStatement, Wanted};
 use serde_json::json;
 use tokio::sync::watch::{Receiver, Sender};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -16,7 +17,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::database::DatabaseBody;
 use super::real_time::LiveBody;
-use crate::auth::{Caller, Operator, still_good};
+use crate::auth::{Operator, find_watcher};
 use crate::problem::{Problem, causes};
 use crate::respond::encode;
 use crate::state::State;
@@ -29,6 +30,16 @@ pub(crate) struct Live {
     live: Sender<Bytes>,
     database: Sender<Bytes>,
     listeners: Arc<Semaphore>,
+    /// Curves as they were told last, by their range.
+    series: Mutex<HashMap<&'static str, (Instant, Bytes)>>,
+    /// The keys of those who listen.
+    keys: Mutex<Vec<Weak<ListenersKey>>>,
+}
+
+/// A key that some listen by; it is looked up once a second for all of them.
+struct ListenersKey {
+    digest: [u8; 32],
+    is_good: AtomicBool,
 }
 
 impl Default for Live {
@@ -37,6 +48,8 @@ impl Default for Live {
             live: Sender::new(Bytes::new()),
             database: Sender::new(Bytes::new()),
             listeners: Arc::new(Semaphore::new(MOST)),
+            series: Mutex::default(),
+            keys: Mutex::default(),
         }
     }
 }
@@ -61,14 +74,65 @@ impl Live {
     }
 }
 
+impl Live {
+    /// Curves of a range, made once a second for all who ask.
+    pub(super) fn series(
+        &self,
+        range: &'static str,
+        make: impl FnOnce() -> Result<Vec<u8>, Problem>,
+    ) -> Result<Bytes, Problem> {
+        let mut known = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, body)) = known.get(range)
+            && at.elapsed() < Duration::from_secs(1)
+        {
+            return Ok(body.clone());
+        }
+        let body = Bytes::from(make()?);
+        known.insert(range, (Instant::now(), body.clone()));
+        Ok(body)
+    }
+
+    fn key(&self, digest: [u8; 32]) -> Arc<ListenersKey> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = keys.iter().filter_map(Weak::upgrade);
+        if let Some(key) = known.find(|key| key.digest == digest) {
+            return key;
+        }
+        let key = Arc::new(ListenersKey { digest, is_good: AtomicBool::new(true) });
+        keys.push(Arc::downgrade(&key));
+        key
+    }
+
+    fn keys(&self) -> Vec<Arc<ListenersKey>> {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.retain(|key| key.strong_count() > 0);
+        keys.iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// Ends the streams of keys that were revoked.
+pub(crate) async fn follow_keys(state: State) {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for key in state.live.keys() {
+            if matches!(find_watcher(&state, key.digest).await, Ok(None)) {
+                key.is_good.store(false, Relaxed);
+            }
+        }
+    }
+}
+
 fn event(name: &str, data: &[u8]) -> Bytes {
     [b"event: ", name.as_bytes(), b"\ndata: ", data, b"\n\n"].concat().into()
 }
 
-/// Looks at the database every two seconds while anybody listens, by `beside`, which no request waits for; and at the
+/// Looks at the database every two seconds while anybody listens, by connections that no request waits for; and at the
 /// plans of what is slow.
-pub(crate) async fn follow_database(state: State, beside: Pool) {
+pub(crate) async fn follow_database(state: State) {
     const EVERY: Duration = Duration::from_secs(2);
+    const PATIENCE: Duration = Duration::from_secs(10);
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -77,12 +141,13 @@ pub(crate) async fn follow_database(state: State, beside: Pool) {
         if feed.receiver_count() == 0 {
             continue;
         }
-        let body = match look(&state, &beside).await {
-            Ok(seen) => encode(&DatabaseBody::new(&state, &seen)),
-            Err(error) => {
+        let body = match tokio::time::timeout(PATIENCE, look(&state)).await {
+            Ok(Ok(seen)) => encode(&DatabaseBody::new(&state, &seen)),
+            Ok(Err(error)) => {
                 tracing::debug!(causes = causes(&error), "the database is not seen: {error}");
                 encode(&json!({ "error": "PostgreSQL does not answer" }))
             }
+            Err(_) => encode(&json!({ "error": "PostgreSQL does not answer in time" })),
         };
         if let Ok(body) = body {
             feed.send_replace(event("database", &body));
@@ -90,18 +155,25 @@ pub(crate) async fn follow_database(state: State, beside: Pool) {
     }
 }
 
-async fn look(state: &State, beside: &Pool) -> Result<Seen, jebi_db_optimizer::Error> {
-    let seen = watch::look(beside, Wanted { slow: true, indexes: true }).await?;
+async fn look(state: &State) -> Result<Seen, jebi_db_optimizer::Error> {
+    let seen = watch::look(&state.watching, Wanted { slow: true, indexes: true }).await?;
     if let Some(Ok(slow)) = &seen.slow {
-        state.explanations.follow(beside, &slow.statements).await?;
+        explain(state, &slow.statements).await;
     }
     Ok(seen)
+}
+
+/// Looks up the plans of slow statements that are not known yet; without them the rest is shown.
+pub(crate) async fn explain(state: &State, slow: &[SlowStatement]) {
+    if let Err(error) = state.explanations.follow(&state.watching, slow).await {
+        tracing::debug!(causes = causes(&error), "no plan: {error}");
+    }
 }
 
 /// An open stream.
 struct Listener {
     state: State,
-    caller: Arc<Caller>,
+    key: Arc<ListenersKey>,
     live: Receiver<Bytes>,
     database: Option<Receiver<Bytes>>,
     _open: OwnedSemaphorePermit,
@@ -110,14 +182,14 @@ struct Listener {
 /// The events as a response, until the key is revoked or the process ends.
 pub(crate) fn stream<S>(
     state: &State,
-    operator: Operator<S>,
+    operator: &Operator<S>,
     feeds: Feeds,
 ) -> Result<HttpResponse, Problem> {
     let open = Arc::clone(&state.live.listeners).try_acquire_owned();
     let open = open.map_err(|_| Problem::busy())?;
     let listener = Listener {
         state: state.clone(),
-        caller: operator.into_caller(),
+        key: state.live.key(operator.digest()),
         live: state.live.live.subscribe(),
         database: (feeds == Feeds::All).then(|| state.live.database.subscribe()),
         _open: open,
@@ -147,6 +219,6 @@ impl Listener {
             changed = database => changed.ok().and(self.database.as_mut()),
         };
         let event = event?.borrow_and_update().clone();
-        still_good(&self.state, &self.caller).await.then_some(event)
+        self.key.is_good.load(Relaxed).then_some(event)
     }
 }

@@ -97,8 +97,8 @@ impl Metrics {
     }
 
     /// Hands on the durations that were recorded since the last call: each by the middle of its bucket, which is within
-    /// 0.8 % of it.
-    fn hand_on(&self, monitor: &Monitor) {
+    /// 0.8 % of it. To be called every few seconds, whoever asks for them, so that there are never many.
+    pub(crate) fn hand_on(&self, monitor: &Monitor) {
         let mut handed_on = self.handed_on.lock().unwrap_or_else(PoisonError::into_inner);
         for name in monitor.operations() {
             let (instrument, attributes) = if let Some(endpoint) = name.strip_prefix(HTTP) {
@@ -119,16 +119,9 @@ impl Metrics {
         }
     }
 
-    /// Hands on what a collector is to get; to be called every few seconds.
-    pub(crate) fn tick(&self, monitor: &Monitor) {
-        if self.is_sent {
-            self.hand_on(monitor);
-        }
-    }
-
     /// Sends what was not sent yet. Waits for it: not within a task.
     pub(crate) fn stop(&self, monitor: &Monitor) {
-        self.tick(monitor);
+        self.hand_on(monitor);
         if let Err(error) = self.provider.shutdown()
             && self.is_sent
         {
@@ -206,7 +199,8 @@ fn follow_operations(meter: &Meter, state: &Weak<Shared>) {
         |state| {
             let all = endpoints(&state.monitoring.monitor).into_iter();
             all.flat_map(|(endpoint, all)| {
-                let ok = all.count - all.refused - all.errors - all.cancelled;
+                let ended = all.refused + all.errors + all.cancelled;
+                let ok = all.count.saturating_sub(ended);
                 let outcomes = [
                     ("ok", ok),
                     ("refused", all.refused),

@@ -1,4 +1,6 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use actix_web::dev::ServiceRequest;
 use actix_web::http::StatusCode;
@@ -27,7 +29,13 @@ struct Sampled {
     /// Of all numbers of 64 bits, those below are sampled.
     below: u64,
     requests: AtomicU64,
+    /// The second in which callers asked for traces last, and how many of them.
+    asked: Mutex<(u64, u32)>,
+    began: Instant,
 }
+
+/// So many requests a second are traced because their callers say so: anybody may say so.
+const ASKED_A_SECOND: u32 = 50;
 
 impl Traces {
     /// Traces that are sent to where `otlp` says; none without.
@@ -56,7 +64,13 @@ impl Traces {
             reason = "a share of all numbers; the cast saturates"
         )]
         let below = (otlp.sampled * u64::MAX as f64) as u64;
-        Ok(Self(Some(Sampled { provider, below, requests: AtomicU64::new(0) })))
+        Ok(Self(Some(Sampled {
+            provider,
+            below,
+            requests: AtomicU64::new(0),
+            asked: Mutex::default(),
+            began: Instant::now(),
+        })))
     }
 
     /// The trace of a request, where it is sampled: by who called, else by chance.
@@ -67,19 +81,21 @@ impl Traces {
             context.span().span_context().is_valid().then_some(context)
         });
         let is_sampled = match parent.as_ref().and_then(Option::as_ref) {
-            Some(parent) => parent.span().span_context().is_sampled(),
+            Some(parent) => parent.span().span_context().is_sampled() && sampled.may_ask(),
             None => sampled.chance() < sampled.below,
         };
         let parent = is_sampled.then(|| parent.flatten().unwrap_or_default())?;
         let tracer = global::tracer(TRACER);
         let (method, route) = name.split_once(' ').unwrap_or((name, "none"));
+        let is_https = request.connection_info().scheme() == "https";
         let span = tracer
             .span_builder(name.to_owned())
             .with_kind(SpanKind::Server)
             .with_attributes([
                 KeyValue::new("http.request.method", method.to_owned()),
                 KeyValue::new("http.route", route.to_owned()),
-                KeyValue::new("url.scheme", request.connection_info().scheme().to_owned()),
+                // What a proxy before us says it is; any other word is a client's.
+                KeyValue::new("url.scheme", if is_https { "https" } else { "http" }),
             ])
             .start_with_context(&tracer, &parent);
         Some(parent.with_span(span))
@@ -96,6 +112,18 @@ impl Traces {
 }
 
 impl Sampled {
+    /// Whether one more trace may be asked for in this second.
+    fn may_ask(&self) -> bool {
+        let now = self.began.elapsed().as_secs();
+        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (second, count) = &mut *asked;
+        if *second != now {
+            (*second, *count) = (now, 0);
+        }
+        *count += 1;
+        *count <= ASKED_A_SECOND
+    }
+
     /// A number that looks like any other.
     fn chance(&self) -> u64 {
         // Steele, Lea, Flood: `SplitMix64`.

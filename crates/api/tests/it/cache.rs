@@ -14,9 +14,10 @@ use tokio::sync::Mutex;
 
 use crate::app::{ORDERS, PRODUCTS, TestApp, add_key, add_product, order_body, post};
 use crate::http::{Request, Response};
+use crate::link::Link;
 use crate::process::Served;
 use crate::proxy::Proxy;
-use crate::redis::{Link, Redis};
+use crate::redis::Redis;
 
 const FIGURES: &str = "/api/v1/performance/cache";
 
@@ -294,12 +295,12 @@ async fn two_processes_never_answer_what_is_too_old() {
     const TASKS: u64 = 6;
     let (db, redis) = (TestDatabase::new().await, Redis::start().await);
     let key = seller(&db).await;
-    let link = Arc::new(Link::to(&redis).await);
+    let link = Arc::new(Link::to_redis(&redis).await);
     let url = redis.url();
     let no_limit = ("JEBI_RATE_LIMIT_PER_MINUTE", "0");
     let processes = Arc::new([
         Served::with(&db.url(), &[("REDIS_URL", url.as_str()), no_limit]),
-        Served::with(&db.url(), &[("REDIS_URL", link.url.as_str()), no_limit]),
+        Served::with(&db.url(), &[("REDIS_URL", &link.redis_url()), no_limit]),
     ]);
     let mut orders = Vec::new();
     for n in 0..ORDERS_OF_TEST {

@@ -1,12 +1,10 @@
-//! A Redis of one test's own, which may be paused, emptied and killed; and a link to it that may be cut.
+//! A Redis of one test's own, which may be paused, emptied and killed.
 
 use std::net::TcpListener as StdListener;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 pub(crate) struct Redis {
     child: Child,
@@ -136,42 +134,4 @@ fn spawn(port: u16) -> Child {
         .stdout(Stdio::null())
         .spawn()
         .expect("`cargo xtask test` sees that redis-server is there")
-}
-
-/// A way to Redis.
-pub(crate) struct Link {
-    pub(crate) url: String,
-    is_cut: watch::Sender<bool>,
-}
-
-impl Link {
-    pub(crate) async fn to(redis: &Redis) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("redis://{}/0", listener.local_addr().unwrap());
-        let (is_cut, watched) = watch::channel(false);
-        let server: Arc<str> = redis.address().into();
-        tokio::spawn(async move {
-            while let Ok((mut client, _)) = listener.accept().await {
-                let (server, mut watched) = (Arc::clone(&server), watched.clone());
-                tokio::spawn(async move {
-                    let cut = async { watched.wait_for(|is_cut| *is_cut).await.map(|_| ()) };
-                    let carry = async {
-                        let mut server = TcpStream::connect(&*server).await?;
-                        copy_bidirectional(&mut client, &mut server).await
-                    };
-                    tokio::select! { _ = cut => {} _ = carry => {} }
-                });
-            }
-        });
-        Self { url, is_cut }
-    }
-
-    /// Nothing gets through.
-    pub(crate) fn cut(&self) {
-        self.is_cut.send_replace(true);
-    }
-
-    pub(crate) fn mend(&self) {
-        self.is_cut.send_replace(false);
-    }
 }

@@ -93,3 +93,41 @@ fn what_is_raised_of_a_rule_that_is_no_more_is_forgotten_at_a_restart() {
     other.restore(kept);
     assert_eq!(other.recent().count(), 0);
 }
+
+#[test]
+fn what_does_not_come_back_after_a_restart_is_cleared_and_what_nobody_could_look_at_is_not() {
+    let kept = |rule: &Rule| {
+        let (monitor, _) = monitor();
+        monitor.gauge("gone").set(1e9);
+        let mut alerter =
+            Alerter::new(vec![Rule { raise_after: Duration::ZERO, ..rule.clone() }]).unwrap();
+        assert_eq!(alerter.evaluate(&monitor).len(), 1);
+        alerter.recent().cloned().collect::<Vec<Alert>>()
+    };
+    for is_idle_good in [true, false] {
+        let rule = Rule { is_idle_good, ..Rule::long_wait("wait", "gone", 100.0) };
+        let (monitor, clock) = monitor();
+        let mut alerter = Alerter::new(vec![rule.clone()]).unwrap();
+        alerter.restore(kept(&rule));
+        let mut changes = 0;
+        for _ in 0..600 {
+            changes += alerter.evaluate(&monitor).len();
+            clock.advance(Duration::from_secs(1));
+        }
+        assert_eq!(changes, usize::from(is_idle_good));
+    }
+}
+
+#[test]
+fn a_moment_is_not_told() {
+    let (monitor, clock) = monitor();
+    let operation = monitor.track_operation("GET /a");
+    let mut alerter = Alerter::new(vec![Rule::slow_endpoint("GET *")]).unwrap();
+    for second in 0..600 {
+        let took = if second == 100 { 900 } else { 5 };
+        let count = if second == 100 { 500 } else { 2 };
+        (0..count).for_each(|_| operation.record(Duration::from_millis(took), Outcome::Ok));
+        assert_eq!(alerter.evaluate(&monitor), [], "{second}");
+        clock.advance(Duration::from_secs(1));
+    }
+}
