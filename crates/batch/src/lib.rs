@@ -8,6 +8,7 @@ mod batch;
 mod breaker;
 mod budget;
 mod clock;
+pub mod http;
 mod item;
 mod kill_switch;
 mod outcome;

@@ -2,8 +2,11 @@
 
 mod accounts;
 mod endings;
+mod charset;
 mod engine;
+mod http;
 mod memory;
 mod outages;
 mod retry;
+mod server;
 mod support;
