@@ -3,6 +3,7 @@
 mod stats;
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -217,7 +218,7 @@ impl Api {
             Pass::Probe(shorter) => shorter.min(timeout),
             Pass::Normal | Pass::Refused(_) => timeout,
         };
-        let result = attempt(&account.clock, timeout, work).await;
+        let result = attempt(&account.clock, timeout, pin!(work)).await;
         call.end(result)
     }
 }

@@ -173,13 +173,13 @@ impl Settings {
         }
     }
 
-    /// Waits; false where the run ends first. What would end after the deadline is not waited for.
+    /// Waits; false where the run ends first. What would end after the deadline waits for that: given
+    /// up at once it would make room for the next, and a source would be drained in no time.
     async fn wait(&self, wait: Duration) -> bool {
         let until = self.clock.now().saturating_add(wait);
-        if self.deadline.is_some_and(|deadline| until >= deadline) {
-            return false;
-        }
-        self.clock.before(until, pin!(self.cancel.cancelled())).await.is_none()
+        let deadline = self.deadline.unwrap_or(Duration::MAX);
+        let cancelled = pin!(self.cancel.cancelled());
+        self.clock.before(until.min(deadline), cancelled).await.is_none() && until < deadline
     }
 
     /// One attempt, when it is its turn.
@@ -191,17 +191,18 @@ impl Settings {
         if self.cancel.is_cancelled() {
             return Err(Failure::new(Class::Cancelled));
         }
-        let began = OnceLock::new();
-        // A panic of the call of `work` itself is caught as well, inside of the future.
-        let work = async {
+        let (began, is_first) = (OnceLock::new(), !journey.has_called);
+        // A panic of the call of `work` itself is caught as well, inside of the future. Pinned here,
+        // it is not copied from each layer into the next, which would double their size each time.
+        let work = pin!(async {
             began.get_or_init(|| self.clock.now());
             count(&self.progress.counters().calls);
-            if !journey.has_called {
+            if is_first {
                 self.budget(Budget::deposit);
             }
             work().await
-        };
-        let turn = async {
+        });
+        let turn = pin!(async {
             if let Some(bucket) = &self.bucket {
                 bucket.take().await;
             }
@@ -209,7 +210,7 @@ impl Settings {
                 Some(api) => api.call(self.timeout, work).await,
                 None => attempt(&self.clock, self.timeout, work).await,
             }
-        };
+        });
         let result = self.in_time(turn, &began).await;
         journey.has_called |= began.get().is_some();
         match &result {
@@ -232,17 +233,17 @@ impl Settings {
     /// Cuts off what outlives the run.
     async fn in_time<T>(
         &self,
-        turn: impl Future<Output = Result<T, Failure>>,
+        turn: impl Future<Output = Result<T, Failure>> + Unpin,
         began: &OnceLock<Duration>,
     ) -> Result<T, Failure> {
         let is_write_under_way = || self.effect == Effect::Write && began.get().is_some();
-        let until_cancelled = async {
-            match select(pin!(turn), pin!(self.cancel.cancelled())).await {
+        let until_cancelled = pin!(async {
+            match select(turn, pin!(self.cancel.cancelled())).await {
                 Either::Left((result, _)) => result,
                 Either::Right(((), turn)) if is_write_under_way() => turn.await,
                 Either::Right(_) => Err(Failure::new(Class::Cancelled)),
             }
-        };
+        });
         let Some(deadline) = self.deadline else { return until_cancelled.await };
         match self.clock.before(deadline, until_cancelled).await {
             Some(result) => result,

@@ -18,6 +18,8 @@ pub enum End {
     DeadlinePassed,
     /// The account is stopped until somebody releases it.
     Stopped,
+    /// The account is to be left alone for longer than an item may wait.
+    Paused,
 }
 
 /// How far a run is. A clone watches the same run, from wherever.
@@ -106,7 +108,7 @@ impl Progress {
 
 impl Counters {
     fn end(&self) -> Option<End> {
-        let ends = [End::Complete, End::Cancelled, End::DeadlinePassed, End::Stopped];
+        let ends = [End::Complete, End::Cancelled, End::DeadlinePassed, End::Stopped, End::Paused];
         ends.into_iter().find(|end| *end as u8 == self.end.load(Relaxed))
     }
 

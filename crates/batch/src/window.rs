@@ -12,7 +12,7 @@ use futures::{FutureExt as _, Stream, StreamExt as _};
 use crate::adaptive::Adaptive;
 use crate::batch::{BatchConfig, Order, Strategy};
 use crate::item::Ended;
-use crate::outcome::{Class, Outcome};
+use crate::outcome::{Class, Outcome, Verdict};
 use crate::progress::{End, Progress, count};
 
 pub(crate) struct Window<S: Stream, B, F, T> {
@@ -136,8 +136,11 @@ where
             Ok(_) => count(&counters.done),
             Err(error) => {
                 count(&counters.failed);
-                if error.failure.class == Class::Stopped {
-                    self.close(End::Stopped);
+                // What comes after it would end in the same way, and as fast.
+                match (error.failure.class, error.verdict) {
+                    (Class::Stopped, _) => self.close(End::Stopped),
+                    (Class::Paused, Verdict::Later) => self.close(End::Paused),
+                    _ => {}
                 }
             }
         }

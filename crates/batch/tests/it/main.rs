@@ -1,8 +1,8 @@
 //! The engine and the HTTP client as their callers see them.
 
 mod accounts;
-mod endings;
 mod charset;
+mod endings;
 mod engine;
 mod http;
 mod memory;
