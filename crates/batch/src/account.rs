@@ -1,5 +1,6 @@
 //! An account with an outside system: what it may do, and whether it may be called now.
 
+mod config;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -8,80 +9,19 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jebi_domain::Wholesaler;
 use jebi_monitor::{Monitor, Operation, Outcome};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::attempt::attempt;
-use crate::breaker::{Breaker, BreakerConfig, Pass};
-use crate::budget::{Budget, BudgetConfig};
+use crate::breaker::{Breaker, Pass};
+use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::kill_switch::{KillSwitch, KillSwitchConfig};
+use crate::kill_switch::KillSwitch;
 use crate::outcome::{Class, Failure};
 use crate::rate::{Bucket, Rate};
 
+pub use config::AccountConfig;
 pub use stats::AccountStats;
-
-/// What an account may do.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccountConfig {
-    /// Calls under way at once. Default 10.
-    pub limit: usize,
-    /// Calls that may wait for their turn; more are refused. Default 1,000.
-    pub queue: usize,
-    /// What all calls together are held to, each of them. Default none.
-    pub rates: Vec<Rate>,
-    /// What the calls of one API are held to besides, by its name. Default none.
-    pub api_rates: BTreeMap<String, Vec<Rate>>,
-    /// When the other side counts as down.
-    pub breaker: BreakerConfig,
-    /// When we count as misbehaving.
-    pub kill_switch: KillSwitchConfig,
-    /// How much retries may add to the load.
-    pub budget: BudgetConfig,
-    /// How long nothing is called after a 408, 425 or 429 without a `Retry-After`; doubles each time
-    /// until something succeeds. Default 60 s.
-    pub pause: Duration,
-    /// A pause is never longer, whatever the other side asks. Default 1 h.
-    pub max_pause: Duration,
-}
-
-impl Default for AccountConfig {
-    fn default() -> Self {
-        Self {
-            limit: 10,
-            queue: 1_000,
-            rates: Vec::new(),
-            api_rates: BTreeMap::new(),
-            breaker: BreakerConfig::default(),
-            kill_switch: KillSwitchConfig::default(),
-            budget: BudgetConfig::default(),
-            pause: Duration::from_mins(1),
-            max_pause: Duration::from_hours(1),
-        }
-    }
-}
-
-impl AccountConfig {
-    /// What is known to be safe with a wholesaler: 20, 15 or 25 calls at once, and less than the rate
-    /// at which each was seen to block.
-    #[must_use]
-    pub fn of(wholesaler: Wholesaler) -> Self {
-        let (limit, rates, pause) = match wholesaler {
-            // 180/min was seen to fail now and then, 150 not.
-            Wholesaler::Ownerclan => (20, vec![Rate::per_minute(150).burst(5)], 60),
-            // Its limit is unknown; clients make a call every 2 s.
-            Wholesaler::Zentrade => (15, vec![Rate::per_minute(30).burst(2)], 60),
-            // 180/min block for 3 minutes, 15,000 in a day until midnight.
-            Wholesaler::Domeggook => {
-                let rates =
-                    vec![Rate::per_minute(150).burst(5), Rate::per_day(10_000).burst(4_500)];
-                (25, rates, 180)
-            }
-        };
-        Self { limit, rates, pause: Duration::from_secs(pause), ..Self::default() }
-    }
-}
 
 /// An account. A clone is the same account.
 #[derive(Debug, Clone)]
@@ -206,14 +146,22 @@ impl Api {
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
         let account = &*self.account.0;
-        account.look()?;
-        let _place = account.place().await?;
-        // Those of the API come first: who waits there takes nothing from the others.
-        for bucket in self.buckets.iter().chain(&account.buckets) {
+        let waits = account.queue()?;
+        // A turn is kept until the call begins: tokens that were taken and not used would come to a
+        // burst. Who waits for a turn at its API keeps no place from the others.
+        let mut turns = Vec::new();
+        for bucket in &*self.buckets {
             account.look()?;
-            bucket.take().await;
+            turns.push(bucket.take().await);
+        }
+        account.look()?;
+        let _place = account.place().await;
+        for bucket in &account.buckets {
+            account.look()?;
+            turns.push(bucket.take().await);
         }
         let call = account.begin()?;
+        drop((turns, waits));
         let timeout = match call.pass {
             Pass::Probe(shorter) => shorter.min(timeout),
             Pass::Normal | Pass::Refused(_) => timeout,
@@ -238,15 +186,16 @@ impl Inner {
         }
     }
 
-    async fn place(&self) -> Result<SemaphorePermit<'_>, Failure> {
-        if let Ok(place) = self.places.try_acquire() {
-            return Ok(place);
-        }
-        if self.waiting.load(Relaxed) >= self.config.queue {
+    fn queue(&self) -> Result<Counted<'_>, Failure> {
+        let waits = Counted::new(&self.waiting);
+        if self.waiting.load(Relaxed) > self.config.queue.max(1) {
             return Err(self.state().refuse(Class::QueueFull, Duration::ZERO));
         }
-        let _waits = Counted::new(&self.waiting);
-        Ok(self.places.acquire().await.expect("nobody closes it"))
+        Ok(waits)
+    }
+
+    async fn place(&self) -> SemaphorePermit<'_> {
+        self.places.acquire().await.expect("nobody closes it")
     }
 
     fn begin(&self) -> Result<UnderWay<'_>, Failure> {

@@ -2,6 +2,7 @@
 
 mod manual;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -52,6 +53,14 @@ impl Clock {
         match &self.0 {
             Source::Machine(_) => SystemTime::now(),
             Source::Manual(manual) => SystemTime::UNIX_EPOCH + manual.now(),
+        }
+    }
+
+    /// What random numbers begin with: the same on each manual clock, another one each time.
+    pub(crate) fn seed(&self) -> u64 {
+        match &self.0 {
+            Source::Machine(_) => RandomState::new().hash_one("seed"),
+            Source::Manual(manual) => manual.seed(),
         }
     }
 

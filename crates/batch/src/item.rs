@@ -98,7 +98,7 @@ impl Settings {
             retry: config.retry,
             bucket,
             budget: Mutex::new(Budget::new(&config.retry.budget, now)),
-            random: Random::default(),
+            random: Random::new(clock.seed()),
             progress,
         }
     }
@@ -204,7 +204,7 @@ impl Settings {
         });
         let turn = pin!(async {
             if let Some(bucket) = &self.bucket {
-                bucket.take().await;
+                drop(bucket.take().await);
             }
             match &self.api {
                 Some(api) => api.call(self.timeout, work).await,

@@ -1,18 +1,16 @@
 //! Numbers that spread what would otherwise come at once. Nobody needs to be kept from guessing them.
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 #[derive(Debug)]
 pub(crate) struct Random(AtomicU64);
 
-impl Default for Random {
-    fn default() -> Self {
-        Self(AtomicU64::new(RandomState::new().hash_one("seed")))
-    }
-}
-
 impl Random {
+    /// Numbers that are the same for the same seed.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
     /// A number from 0 to 1, without 1 (splitmix64).
     pub(crate) fn share(&self) -> f64 {
         let seed = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed);

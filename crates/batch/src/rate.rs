@@ -7,6 +7,7 @@ use std::time::Duration;
 use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use tokio::sync::MutexGuard;
 
 use crate::clock::Clock;
 
@@ -84,15 +85,15 @@ impl Bucket {
         }
     }
 
-    /// Waits for a token and takes it.
-    pub(crate) async fn take(&self) {
-        let _turn = self.queue.lock().await;
+    /// Waits for a token and takes it. Nobody else gets one before the turn is dropped.
+    pub(crate) async fn take(&self) -> MutexGuard<'_, ()> {
+        let turn = self.queue.lock().await;
         loop {
             match self.limiter.check() {
                 Ok(snapshot) => {
                     let left = (snapshot.remaining_burst_capacity(), self.clock.now());
                     *self.left.lock().unwrap_or_else(PoisonError::into_inner) = left;
-                    return;
+                    return turn;
                 }
                 Err(refused) => self.clock.wait(refused.wait_time_from(self.clock.now())).await,
             }
@@ -122,7 +123,7 @@ mod tests {
         let mut moments = Vec::new();
         clock.run(async {
             for _ in 0..6 {
-                bucket.take().await;
+                drop(bucket.take().await);
                 moments.push(clock.now().as_secs());
             }
         });

@@ -25,6 +25,7 @@ struct State {
     /// Who waits, by moment and then by who came first.
     waiting: BTreeMap<(Duration, u64), Waker>,
     next: u64,
+    seeds: u64,
 }
 
 impl Manual {
@@ -34,6 +35,13 @@ impl Manual {
 
     pub(super) fn now(&self) -> Duration {
         self.state().now
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        let mut state = self.state();
+        // Far from each other: a seed is also how far its numbers have come.
+        state.seeds = state.seeds.wrapping_add(0x5851_f42d_4c95_7f2d);
+        state.seeds
     }
 
     pub(super) fn monitor(&self) -> &jebi_monitor::Clock {
