@@ -154,7 +154,7 @@ fn progress_is_seen_while_it_is_made() {
     let clock = Clock::manual();
     let work = async |item: u64| {
         clock.wait(LATENCY).await;
-        if item % 4 == 0 { Err(Failure::new(Class::Rejected)) } else { Ok(()) }
+        if item.is_multiple_of(4) { Err(Failure::new(Class::Rejected)) } else { Ok(()) }
     };
     let mut run = Batch::new(reads(), &clock).run(stream::iter(0..20), work);
     let progress = run.progress();

@@ -75,7 +75,7 @@ fn outcomes_come_in_the_order_of_the_items_where_that_is_asked_for() {
     let work = async |item: u64| {
         in_flight.set(in_flight.get().max(item));
         // The first ones take longest.
-        let factor = if item % 50 == 0 { 100 } else { 1 };
+        let factor = if item.is_multiple_of(50) { 100 } else { 1 };
         clock.wait(Duration::from_millis(factor)).await;
         Ok::<_, Failure>(())
     };
@@ -113,33 +113,37 @@ fn a_slow_source_and_fast_work_meet_no_limit() {
     assert_eq!((outcomes.len(), clock.now()), (100, Duration::from_secs(99)));
 }
 
-/// A side that serves `capacity` at once in 100 ms, and more of them as much slower; the mean limit
-/// over the second half of so many items.
-fn converged(capacity: &Cell<usize>, max_concurrent: usize, items: usize) -> f64 {
+/// A side that serves so many at once in 100 ms, and more of them as much slower; the mean limit over
+/// the last quarter of so many items.
+fn converged(capacity: impl Fn(usize) -> usize, items: usize) -> f64 {
     let (clock, under_way) = (Clock::manual(), Cell::new(0));
-    let work = async |_| {
+    let work = async |item| {
         under_way.set(under_way.get() + 1);
-        let queued = under_way.get() as f64 / capacity.get() as f64;
+        let queued = under_way.get() as f64 / capacity(item) as f64;
         clock.wait(Duration::from_millis(100).mul_f64(queued.max(1.0))).await;
         under_way.set(under_way.get() - 1);
         Ok::<_, Failure>(())
     };
-    let config = BatchConfig { max_concurrent, ..strategy(Strategy::Adaptive) };
+    let config = BatchConfig { max_concurrent: 64, ..strategy(Strategy::Adaptive) };
     let run = Batch::new(config, &clock).run(stream::iter(0..items), work);
     let progress = run.progress();
-    let limits = run.map(|_| progress.snapshot().concurrency).collect::<Vec<_>>();
-    let limits = clock.run(limits);
-    assert!(limits.iter().all(|limit| (1..=max_concurrent).contains(limit)));
-    limits[items / 2..].iter().sum::<usize>() as f64 / (items - items / 2) as f64
+    let limits = clock.run(run.map(|_| progress.snapshot().concurrency).collect::<Vec<_>>());
+    assert!(limits.iter().all(|limit| (1..=64).contains(limit)));
+    let last = &limits[items - items / 4..];
+    last.iter().sum::<usize>() as f64 / last.len() as f64
 }
 
 #[test]
-fn adaptive_finds_what_the_other_side_serves_at_once() {
-    for capacity in [1, 4, 8, 20] {
-        let limit = converged(&Cell::new(capacity), 64, 4_000);
-        let capacity = capacity as f64;
+fn adaptive_finds_what_the_other_side_serves_at_once_and_follows_it() {
+    let within = |limit: f64, capacity: f64| {
         let most = 1.2 * capacity + 2.0 * capacity.sqrt() + 2.0;
+        println!("{limit:.1} at once where {capacity} are served");
         assert!(limit >= 0.8 * capacity && limit <= most, "{limit} for {capacity}");
+    };
+    for (capacity, expected) in [(1, 1.0), (4, 4.0), (8, 8.0), (20, 20.0)] {
+        within(converged(|_| capacity, 4_000), expected);
     }
-    assert!(converged(&Cell::new(1_000), 64, 4_000) > 55.0);
+    within(converged(|item| if item < 2_000 { 20 } else { 4 }, 8_000), 4.0);
+    within(converged(|item| if item < 2_000 { 4 } else { 20 }, 8_000), 20.0);
+    assert!(converged(|_| 1_000, 4_000) > 55.0, "nothing but the maximum limits it");
 }
