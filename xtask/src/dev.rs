@@ -95,6 +95,7 @@ Jebi is running at {url}
 
   API key    {key}
   docs       {url}/api/docs
+  dashboard  {url}/dashboard (log in with the API key)
   settings   . {}
   try it     curl -H 'Authorization: Bearer {key}' '{url}/api/v1/orders-optimized/?page_size=3'
 

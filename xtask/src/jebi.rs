@@ -75,6 +75,10 @@ impl Jebi {
             ("DATABASE_URL".to_owned(), services.database.url.clone()),
             ("JEBI_MASTER_KEY".to_owned(), kept.secret("JEBI_MASTER_KEY")?),
             ("JEBI_RATE_LIMIT_PER_MINUTE".to_owned(), "0".to_owned()),
+            (
+                "JEBI_PERFORMANCE_LOG".to_owned(),
+                place.path("performance_optimization.log").display().to_string(),
+            ),
         ];
         settings.extend(services.redis_url.clone().map(|url| ("REDIS_URL".to_owned(), url)));
         Ok(Self { binary, settings })

@@ -11,6 +11,7 @@
 
 mod api_fuzz;
 mod apt;
+mod browser;
 mod ci;
 mod codegen;
 mod command;

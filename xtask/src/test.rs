@@ -8,7 +8,7 @@ use anyhow::Result;
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
 use crate::watcher::Watcher;
-use crate::{command, record, services, soak};
+use crate::{browser, command, record, services, soak};
 
 /// The answer is that of `cargo test`, whose words are the last ones on standard output.
 ///
@@ -26,11 +26,13 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let mut watcher = Watcher::start(&place)?;
     let services = services::start(&place, &mut kept, &mut watcher)?;
 
+    let browser = if tests_service(arguments) { browser::find_or_install()? } else { None };
     let mut tests = command::cargo(["test"]);
     // Together with `-p`, cargo would still take all of them.
     tests.args((!names_packages(arguments)).then_some("--workspace"));
     tests.args(arguments).env("DATABASE_URL", services.database.url);
     tests.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
+    tests.envs(browser.map(|browser| (browser::VARIABLE, browser)));
     let mut status = command::status(&mut tests)?;
     // A run of chosen tests has chosen these too, or not.
     if status.success() && arguments.is_empty() {
@@ -38,6 +40,12 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     }
     watcher.stop()?;
     Ok(command::exit_code(status))
+}
+
+/// Whether the tests of the service are among them, which look at pages.
+fn tests_service(arguments: &[OsString]) -> bool {
+    !names_packages(arguments)
+        || arguments.iter().any(|argument| argument.to_string_lossy().contains("jebi-api"))
 }
 
 fn names_packages(arguments: &[OsString]) -> bool {

@@ -41,7 +41,9 @@ impl Default for KnownKeys {
 
 /// Whose key it is and what it may do.
 #[derive(Debug)]
-struct Caller {
+pub(crate) struct Caller {
+    /// Of the key itself.
+    pub(crate) digest: [u8; 32],
     key: ApiKeyId,
     scopes: Scopes,
     /// Absent on an operator's key.
@@ -110,7 +112,17 @@ fn bearer(request: &HttpRequest) -> Option<&str> {
 }
 
 async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem> {
-    let Some(digest) = api_key_digest(key) else { return Ok(None) };
+    match api_key_digest(key) {
+        Some(digest) => find_digest(state, digest).await,
+        None => Ok(None),
+    }
+}
+
+/// Whose key has this digest.
+pub(crate) async fn find_digest(
+    state: &Shared,
+    digest: [u8; 32],
+) -> Result<Option<Arc<Caller>>, Problem> {
     if let Some((looked_up, caller)) = state.known_keys.lately.get(&digest)
         && looked_up.elapsed() < TRUSTED_FOR
     {
@@ -126,7 +138,7 @@ async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem>
     let seller = found
         .seller
         .map(|seller| Arc::new(state.master_key.seller_keys(seller.id, &seller.key_salt)));
-    let caller = Arc::new(Caller { key: found.id, scopes: found.scopes, seller });
+    let caller = Arc::new(Caller { digest, key: found.id, scopes: found.scopes, seller });
     state.known_keys.lately.insert(digest, (looked_up, Arc::clone(&caller)));
     Ok(Some(caller))
 }
@@ -217,14 +229,39 @@ impl<S: Required> FromRequest for Seller<S> {
 
 /// An operator, with a key of the scope `S`; whose seller, if any, plays no part.
 pub(crate) struct Operator<S> {
-    key: ApiKeyId,
+    caller: Arc<Caller>,
     scope: PhantomData<S>,
 }
 
 impl<S> Operator<S> {
     /// How the audit log calls who asks.
     pub(crate) fn actor(&self) -> String {
-        actor(self.key)
+        actor(self.caller.key)
+    }
+
+    /// Whose key it is, to be looked at again.
+    pub(crate) fn into_caller(self) -> Arc<Caller> {
+        self.caller
+    }
+}
+
+impl Caller {
+    /// Whether the key has a scope.
+    pub(crate) fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(scope)
+    }
+}
+
+/// Whose key had this digest when it was looked up last, however long ago that was.
+pub(crate) fn last_known(state: &Shared, digest: &[u8; 32]) -> Option<Arc<Caller>> {
+    state.known_keys.lately.get(digest).map(|(_, caller)| caller)
+}
+
+/// Whether a key that was good still is. While PostgreSQL does not answer it is: what is watched is watched most then.
+pub(crate) async fn still_good(state: &Shared, caller: &Caller) -> bool {
+    match find_digest(state, caller.digest).await {
+        Ok(found) => found.is_some(),
+        Err(_) => true,
     }
 }
 
@@ -233,10 +270,7 @@ impl<S: Required> FromRequest for Operator<S> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(
-            caller_with(request, S::SCOPE)
-                .map(|caller| Self { key: caller.key, scope: PhantomData }),
-        )
+        ready(caller_with(request, S::SCOPE).map(|caller| Self { caller, scope: PhantomData }))
     }
 }
 
@@ -244,6 +278,5 @@ impl<S: Required> FromRequest for Operator<S> {
 fn caller_with(request: &HttpRequest, scope: Scope) -> Result<Arc<Caller>, Problem> {
     let extensions = request.extensions();
     let caller = extensions.get::<Arc<Caller>>().ok_or_else(Problem::unauthorized)?;
-    let may = caller.scopes.contains(scope);
-    if may { Ok(Arc::clone(caller)) } else { Err(Problem::forbidden(scope)) }
+    if caller.may(scope) { Ok(Arc::clone(caller)) } else { Err(Problem::forbidden(scope)) }
 }

@@ -12,6 +12,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use flate2::write::GzEncoder;
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jebi_cache::{
     Body, Builder, Cache, CacheKey, Error, Event, Freshness, Hit, KeyBytes, Level, Load, Loaded,
@@ -20,12 +21,15 @@ use jebi_cache::{
 use jebi_db_optimizer::relay::Happened;
 use jebi_db_optimizer::repeats;
 use jebi_domain::{At, PageSize, SellerId, Sight};
+use opentelemetry::KeyValue;
+use opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use uuid::Uuid;
 
 use crate::etag::{Coding, Tag};
 use crate::problem::Problem;
 use crate::request_id;
 use crate::respond::{Encoded, private};
+use crate::telemetry;
 
 use recent::Recent;
 
@@ -306,8 +310,24 @@ where
     let again = load.clone();
     // Here: the load runs on a task of its own.
     let (id, work) = (request_id::current(), repeats::current());
-    let named = |at: Load| request_id::within(id, repeats::within(work, encoded(load(at))));
+    let name = answers.name;
+    let trace = telemetry::child(|| format!("cache {name}"));
+    let loading = trace.clone();
+    let named = move |at: Load| {
+        let load = request_id::within(id, repeats::within(work, encoded(load(at))));
+        match loading {
+            Some(trace) => {
+                let trace = telemetry::child_of(&trace, format!("load {name}"));
+                load.with_context(trace).left_future()
+            }
+            None => load.right_future(),
+        }
+    };
     let hit = answers.namespace.get_or_load(key, named).await?;
+    if let Some(trace) = trace {
+        let level = KeyValue::new("jebi.cache.level", level(&hit));
+        trace.span().set_attributes([KeyValue::new("jebi.cache.namespace", name), level]);
+    }
     if hit.level() == Level::Load && !key.is_personal {
         answers.note(key, again);
     }
@@ -376,6 +396,15 @@ fn respond(request: &HttpRequest, hit: &Hit, body: &Body) -> HttpResponse {
         response.insert_header((header::CONTENT_ENCODING, "gzip"));
     }
     response.content_type("application/json").body(Bytes::clone(bytes))
+}
+
+/// Where an answer came from.
+fn level(hit: &Hit) -> &'static str {
+    match hit.level() {
+        Level::L1 => "l1",
+        Level::L2 => "l2",
+        Level::Load => "load",
+    }
 }
 
 /// `Cache-Status` (RFC 9211).

@@ -1,5 +1,7 @@
 //! The commands of `jebi`, for operators.
 
+mod keys;
+mod operator;
 mod seller;
 
 use std::path::PathBuf;
@@ -30,6 +32,9 @@ enum Command {
     /// Sellers and their API keys.
     #[command(subcommand)]
     Seller(seller::Command),
+    /// The keys of those who run this service.
+    #[command(subcommand)]
+    Operator(operator::Command),
     /// Bring the indexes of the database to what the queries want, and prove by running them that they help.
     Optimize(optimize::Options),
     /// Look at the database, Redis and the running service, and say what to do next.
@@ -64,6 +69,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate => migrate().await,
         Command::Doctor(options) => doctor::run(lookup, options).await,
         Command::Seller(command) => command.run().await,
+        Command::Operator(command) => command.run().await,
         Command::Optimize(options) => {
             optimize::run(&settings::database_url(lookup)?, options).await
         }

@@ -11,22 +11,26 @@ use utoipa_actix_web::scope;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::problem::Problem;
-use crate::{auth, health, jobs, openapi, orders, performance, products};
+use crate::{auth, dashboard, health, jobs, openapi, orders, performance, products, telemetry};
 
 /// The routes that the OpenAPI document describes.
 pub(crate) fn described(config: &mut ServiceConfig<'_>) {
-    config.service(health::alive).service(health::ready).service(
+    config.service(health::alive).service(health::ready).service(telemetry::metrics_page).service(
         scope::scope("/api/v1")
             .wrap(from_fn(auth::authenticate))
             .service(orders::list)
             .service(orders::create)
             .service(orders::performance)
+            .service(performance::health)
             .service(orders::find)
             .service(orders::update)
             .service(products::list)
             .service(products::bulk_stock)
             .service(products::find)
             .service(products::update)
+            .service(performance::overview_figures)
+            .service(performance::api_figures)
+            .service(performance::real_time_figures)
             .service(performance::cache_figures)
             .service(performance::database_figures)
             .service(performance::start_optimization)
@@ -40,6 +44,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
 
 /// The routes that describe, and the answer to every path that is none.
 pub(crate) fn describing(config: &mut web::ServiceConfig, document: OpenApi) {
+    dashboard::routes(config);
     openapi::routes(config, &document);
     config.app_data(Data::new(document)).default_service(web::to(unknown));
 }

@@ -16,12 +16,13 @@ use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
-use crate::performance::Trend;
+use crate::monitoring::sample;
+use crate::performance::follow_database;
 use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
-use crate::{openapi, repeats, request_id, routes, work};
+use crate::{observe, openapi, request_id, routes, work};
 
 /// A client has this long to send a request's head.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let workers = settings.workers;
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
     let url = settings.database_url.expose_secret().to_owned();
-    let state = State::new(db, settings)?;
+    let state = State::new(db, settings, listener.local_addr()?)?;
     let mut relay = Relay::new(state.clone(), beside.clone());
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
     if tokio::time::timeout(FIRST_ROUNDS, relay.catch_up()).await.is_err() {
@@ -63,20 +64,27 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let beside = [
         tokio::spawn(house),
         tokio::spawn(relay.run()),
-        tokio::spawn(watch_plans(state.clone(), beside)),
+        tokio::spawn(watch_plans(state.clone(), beside.clone())),
+        tokio::spawn(follow_database(state.clone(), beside.clone())),
+        tokio::spawn(sample(state.clone(), beside)),
     ];
     let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
     let runner = for_work.map(|db| work::runner(db, workers, optimizer, state.jobs.clone()));
     let working =
         runner.map(|runner| tokio::spawn(runner.run(state.stop.clone().cancelled_owned())));
     let stop = state.stop.clone();
-    let served = listen(listener, state).await;
+    let served = listen(listener, state.clone()).await;
     // It was cancelled by the signal already, where there was one.
     stop.cancel();
     if let Some(working) = working {
         working.await?;
     }
     beside.iter().for_each(tokio::task::JoinHandle::abort);
+    tokio::task::spawn_blocking(move || {
+        state.traces.stop();
+        state.metrics.stop(&state.monitoring.monitor);
+    })
+    .await?;
     served
 }
 
@@ -90,7 +98,8 @@ pub async fn serve_through(
     listener: TcpListener,
     settings: Settings,
 ) -> anyhow::Result<()> {
-    listen(listener, State::new(db, settings)?).await
+    let address = listener.local_addr()?;
+    listen(listener, State::new(db, settings, address)?).await
 }
 
 async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
@@ -105,8 +114,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     listener.set_nonblocking(true)?;
     let recent = Arc::clone(&state.caches.recent);
     let address = listener.local_addr()?;
-    let beside =
-        [tokio::spawn(forget_limits(state.clone())), tokio::spawn(follow_trends(state.clone()))];
+    let forgetting = tokio::spawn(forget_limits(state.clone()));
     let server = HttpServer::new(move || {
         let (app, document) = App::new()
             .into_utoipa_app()
@@ -115,7 +123,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
             .split_for_parts();
         app.app_data(Data::new(state.clone()))
             .configure(|config| routes::describing(config, document))
-            .wrap(from_fn(repeats::watch))
+            .wrap(from_fn(observe::observe))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(request_id::name))
     })
@@ -128,7 +136,7 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
     .run();
     tracing::info!("Listening on http://{address}");
     let served = server.await;
-    beside.iter().for_each(tokio::task::JoinHandle::abort);
+    forgetting.abort();
     recent.clear();
     tracing::info!("Stopped");
     Ok(served?)
@@ -209,14 +217,6 @@ async fn watch_plans(state: State, db: Pool) {
             }),
             Err(error) => tracing::debug!(causes = causes(&error), "no sample: {error}"),
         }
-    }
-}
-
-async fn follow_trends(state: State) {
-    let mut tick = tokio::time::interval(Trend::EVERY);
-    loop {
-        tick.tick().await;
-        state.trend.add(&state.caches.all.stats());
     }
 }
 

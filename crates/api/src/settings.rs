@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -77,6 +78,29 @@ const WORKERS: Variable = Variable {
     is: "a count, 100 at most",
     meaning: "How many claims of jobs a process works on at once, of up to 20 items each. 0 = `jebi serve` \
               leaves them to `jebi worker`, which does nothing else.",
+};
+
+const PERFORMANCE_LOG: Variable = Variable {
+    name: "JEBI_PERFORMANCE_LOG",
+    default: "performance_optimization.log",
+    is: "a path, or `off`",
+    meaning: "Where alerts are written as they are raised and cleared, and a line each minute; put aside at 10 MB, \
+              five are kept. Alerts are remembered by it over a restart. Several processes may share it.",
+};
+
+const OTLP_ENDPOINT: Variable = Variable {
+    name: "OTEL_EXPORTER_OTLP_ENDPOINT",
+    default: "",
+    is: "a URL, like http://127.0.0.1:4318",
+    meaning: "The OpenTelemetry collector that gets traces and metrics, by OTLP over HTTP (protobuf). Headers and \
+              times are as `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT` and \
+              `OTEL_METRIC_EXPORT_INTERVAL` say, which the exporter reads itself.",
+};
+const OTLP_SAMPLED: Variable = Variable {
+    name: "OTEL_TRACES_SAMPLER_ARG",
+    default: "0.01",
+    is: "a share from 0 to 1",
+    meaning: "Which share of the requests is traced, of those whose caller does not say so by `traceparent`.",
 };
 
 const REDIS_URL: Variable = Variable {
@@ -161,6 +185,9 @@ const VARIABLES: &[&Variable] = &[
     &MAX_OVERFLOW,
     &POOL_TIMEOUT,
     &WORKERS,
+    &PERFORMANCE_LOG,
+    &OTLP_ENDPOINT,
+    &OTLP_SAMPLED,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -176,7 +203,8 @@ const VARIABLES: &[&Variable] = &[
 ];
 
 /// Those that need not be set and have no default.
-const OPTIONAL: &[&str] = &[REDIS_URL.name, REDIS_HOST.name, REDIS_PASSWORD.name];
+const OPTIONAL: &[&str] =
+    &[OTLP_ENDPOINT.name, REDIS_URL.name, REDIS_HOST.name, REDIS_PASSWORD.name];
 /// Those whose values are shown nowhere.
 const SECRET: &[&str] = &[MASTER_KEY.name, DATABASE_URL.name, REDIS_URL.name, REDIS_PASSWORD.name];
 
@@ -197,6 +225,10 @@ pub struct Settings {
     pub pool: db::Config,
     /// How many claims of jobs are worked on at once.
     pub workers: usize,
+    /// Where alerts are written, if anywhere.
+    pub performance_log: Option<PathBuf>,
+    /// Where traces and metrics are sent, if anywhere.
+    pub otlp: Option<Otlp>,
     /// Where Redis is, if anywhere.
     pub redis_url: Option<SecretString>,
     /// What every key there begins with.
@@ -207,6 +239,15 @@ pub struct Settings {
     pub l1: L1,
     /// How old an answer may be that another process has changed.
     pub max_staleness: Duration,
+}
+
+/// A collector of OpenTelemetry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Otlp {
+    /// Where it listens, without the path of a signal.
+    pub endpoint: String,
+    /// Which share of the requests is traced.
+    pub sampled: f64,
 }
 
 /// What is wrong with the environment: one sentence for each variable.
@@ -243,6 +284,9 @@ impl Settings {
         });
         let workers =
             reader.read_with(&WORKERS, |text| text.parse().ok().filter(|workers| *workers <= 100));
+        let performance_log = reader
+            .read_with(&PERFORMANCE_LOG, |path| Some((path != "off").then(|| PathBuf::from(path))));
+        let otlp = reader.otlp();
         let redis_url = reader.redis_url();
         let redis_prefix = reader.read(&REDIS_PREFIX);
         let is_compressed: Option<bool> = reader.read(&COMPRESSION);
@@ -260,6 +304,8 @@ impl Settings {
         let all = || {
             Some(Self {
                 workers: workers?,
+                performance_log: performance_log?,
+                otlp: otlp?,
                 redis_url: redis_url?,
                 redis_prefix: redis_prefix?,
                 compression: Compression {
@@ -379,6 +425,22 @@ impl Reader<'_> {
             password.map_or_else(String::new, |password| format!(":{}@", escaped(&password)));
         let (port, db): (u16, u32) = (self.read(&REDIS_PORT)?, self.read(&REDIS_DB)?);
         Some(Some(format!("redis://{password}{host}:{port}/{db}").into()))
+    }
+
+    /// Where a collector is, `Some(None)` where none is named.
+    fn otlp(&mut self) -> Option<Option<Otlp>> {
+        let sampled = self.read_with(&OTLP_SAMPLED, |text| {
+            text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+        });
+        let set = (self.lookup)(OTLP_ENDPOINT.name).filter(|set| !set.is_empty());
+        if set.is_none() {
+            return sampled.map(|_| None);
+        }
+        let endpoint = self.read_with(&OTLP_ENDPOINT, |text| {
+            let is_url = text.starts_with("http://") || text.starts_with("https://");
+            is_url.then(|| text.to_owned())
+        });
+        Some(Some(Otlp { endpoint: endpoint?, sampled: sampled? }))
     }
 
     fn read<T: FromStr>(&mut self, variable: &Variable) -> Option<T> {

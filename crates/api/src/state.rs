@@ -1,12 +1,14 @@
 //! What the handlers share.
 
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
 use jebi_cache::L1;
 use jebi_db_optimizer::repeats::Found;
-use jebi_db_optimizer::watch::Plans;
+use jebi_db_optimizer::timings::Timings;
+use jebi_db_optimizer::watch::{Explanations, Plans};
 use jebi_db_optimizer::{Pool, Transaction};
-use jebi_domain::{CursorKey, MasterKey};
+use jebi_domain::{CursorKey, MasterKey, SessionKey};
 use jebi_work::{Wake, WarmUp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +17,11 @@ use crate::auth::KnownKeys;
 use crate::cached::Caches;
 use crate::jobs::Streams;
 use crate::limits::Limits;
-use crate::performance::Trend;
+use crate::monitoring::Monitoring;
+use crate::performance::Live;
 use crate::problem::Problem;
 use crate::settings::Settings;
+use crate::telemetry::{Metrics, Traces};
 
 /// Built once at the start and handed to every worker.
 #[derive(Clone)]
@@ -29,11 +33,17 @@ pub(crate) struct Shared {
     /// What the caches may hold in this process.
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
-    pub(crate) trend: Trend,
+    pub(crate) monitoring: Monitoring,
+    pub(crate) traces: Traces,
+    pub(crate) metrics: Metrics,
+    /// Whom what is measured is told.
+    pub(crate) live: Live,
     /// Statements that requests and what runs beside them were found to repeat.
     pub(crate) repeats: Arc<Found>,
     /// The plans of the database's statements.
     pub(crate) plans: Plans,
+    /// Those of the slow ones, explained.
+    pub(crate) explanations: Explanations,
     /// Wakes this process's relay.
     pub(crate) committed: Notify,
     /// Wakes this process's workers.
@@ -42,38 +52,57 @@ pub(crate) struct Shared {
     /// Is cancelled when the process is to end.
     pub(crate) stop: CancellationToken,
     pub(crate) cursors: CursorKey,
+    pub(crate) sessions: SessionKey,
     pub(crate) known_keys: KnownKeys,
     pub(crate) limits: Limits,
     pub(crate) master_key: MasterKey,
 }
 
 impl State {
-    /// Inside a runtime.
+    /// Of a process that listens at `address`. Inside a runtime.
     ///
     /// # Errors
-    /// Where the address of Redis cannot be read.
-    pub(crate) fn new(db: Pool, settings: Settings) -> Result<Self, jebi_cache::Error> {
-        Ok(Self(Arc::new(Shared {
+    /// Where the address of Redis or of a collector cannot be read.
+    pub(crate) fn new(db: Pool, settings: Settings, address: SocketAddr) -> anyhow::Result<Self> {
+        let log = settings.performance_log.as_deref();
+        let (instance, otlp) = (address.to_string(), settings.otlp.as_ref());
+        let traces = Traces::new(otlp, &instance)?;
+        let metrics = Metrics::new(otlp, &instance)?;
+        let monitoring = Monitoring::new(instance, log);
+        let timings = Timings::new(Arc::clone(&monitoring.monitor));
+        let state = Self(Arc::new(Shared {
             db,
             caches: Caches::new(settings.cache())?,
             l1: settings.l1,
             is_compressing: settings.compression.level > 0,
-            trend: Trend::default(),
-            repeats: Arc::default(),
+            live: Live::default(),
+            repeats: Arc::new(Found::with_timings(timings)),
+            monitoring,
             plans: Plans::default(),
+            explanations: Explanations::default(),
             committed: Notify::new(),
             jobs: Wake::default(),
             streams: Streams::default(),
             stop: CancellationToken::new(),
             cursors: settings.master_key.cursor_key(),
+            sessions: settings.master_key.session_key(),
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: settings.master_key,
-        })))
+            traces,
+            metrics,
+        }));
+        state.metrics.follow(&state);
+        Ok(state)
     }
 }
 
 impl State {
+    /// A handle that does not keep it.
+    pub(crate) fn downgrade(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0)
+    }
+
     /// Loads into the cache what was asked for lately and is not held any more.
     pub(crate) fn warm_up(&self) -> WarmUp {
         let state = self.clone();

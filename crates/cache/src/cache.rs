@@ -244,6 +244,14 @@ impl Cache {
         }
     }
 
+    /// What happened in each namespace, without looking at what is held: `entries` and `bytes` are 0. Reads some
+    /// numbers for each namespace, however much is held.
+    #[must_use]
+    pub fn counts(&self) -> Vec<NamespaceStats> {
+        let read = |space: &Space| space.counters.read(&space.config.name, (0, 0));
+        self.0.namespaces.iter().map(read).collect()
+    }
+
     /// How Redis stands; `None` where none is configured. Reads a few numbers.
     #[must_use]
     pub fn l2_stats(&self) -> Option<L2Stats> {

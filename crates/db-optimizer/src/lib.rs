@@ -24,6 +24,8 @@ pub mod sellers;
 mod statement;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod text;
+pub mod timings;
 mod trail;
 pub mod watch;
 

@@ -19,7 +19,6 @@ mod report;
 mod session;
 mod settings;
 mod steps;
-mod text;
 mod verify;
 mod workload;
 

@@ -4,6 +4,7 @@ use diesel::QueryResult;
 use diesel_async::AsyncPgConnection;
 use serde_json::Value;
 
+use crate::watch::without_values;
 use crate::{Error, Pool, Statement};
 
 /// What PostgreSQL did for a statement, from `EXPLAIN (ANALYZE, BUFFERS)`. Buffers are pages of 8 kB
@@ -47,6 +48,13 @@ impl Plan {
     pub(crate) fn outline(&self) -> String {
         let mut lines = String::new();
         outline(&self.0[0]["Plan"], 0, &mut lines);
+        lines
+    }
+
+    /// The plan in lines as the planner expects it, where the statement was not run: without any value.
+    pub(crate) fn expected(&self) -> String {
+        let mut lines = String::new();
+        expected(&self.0[0]["Plan"], 0, &mut lines);
         lines
     }
 
@@ -102,7 +110,8 @@ fn buffers(node: &Value) -> u64 {
     pages("Shared Hit Blocks") + pages("Shared Read Blocks")
 }
 
-fn outline(node: &Value, depth: usize, lines: &mut String) {
+/// What a node does, and on what.
+fn head(node: &Value, depth: usize, lines: &mut String) {
     let text = |key: &str| node[key].as_str();
     let _ = write!(lines, "{:depth$}{}", "", text("Node Type").unwrap_or("?"), depth = depth * 2);
     if let Some(index) = text("Index Name") {
@@ -111,6 +120,28 @@ fn outline(node: &Value, depth: usize, lines: &mut String) {
     if let Some(table) = text("Relation Name").or_else(|| text("CTE Name")) {
         let _ = write!(lines, " on {table}");
     }
+}
+
+/// The conditions of a node that tell what it has to look at.
+const CONDITIONS: [&str; 5] = ["Index Cond", "Recheck Cond", "Hash Cond", "Merge Cond", "Filter"];
+
+fn expected(node: &Value, depth: usize, lines: &mut String) {
+    head(node, depth, lines);
+    let (rows, cost) = (&node["Plan Rows"], &node["Total Cost"]);
+    let _ = writeln!(lines, ": {rows} rows expected, cost {cost}");
+    for name in CONDITIONS {
+        if let Some(condition) = node[name].as_str() {
+            let condition = without_values(condition);
+            let _ = writeln!(lines, "{:depth$}{name}: {condition}", "", depth = depth * 2 + 2);
+        }
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        expected(child, depth + 1, lines);
+    }
+}
+
+fn outline(node: &Value, depth: usize, lines: &mut String) {
+    head(node, depth, lines);
     let (rows, loops) = (node["Actual Rows"].as_f64().unwrap_or(0.0), &node["Actual Loops"]);
     let _ = writeln!(lines, ": {rows} rows × {loops}, {} buffers", buffers(node));
     for child in node["Plans"].as_array().into_iter().flatten() {

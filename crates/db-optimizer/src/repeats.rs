@@ -20,6 +20,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures::FutureExt as _;
+use jebi_monitor::Operation;
+
+use crate::timings::Timing;
 
 pub use found::{Finding, Found, Turns};
 
@@ -112,10 +115,11 @@ pub fn within<T>(work: Option<Work>, part: impl Future<Output = T>) -> impl Futu
     WORK.scope(Slot { allowed, found, work: OnceCell::from(work) }, part).right_future()
 }
 
-/// A statement begins.
-pub(crate) fn note(text: &str) {
+/// A statement begins: it is counted, and timed by what this returns.
+pub(crate) fn note(text: &str) -> Timing {
     // Outside of any work nobody counts.
-    WORK.try_with(|slot| slot.work().note(text)).unwrap_or_default();
+    let operation = WORK.try_with(|slot| slot.work().note(text)).unwrap_or_default();
+    Timing::new(operation, text)
 }
 
 /// What a task knows of its work; nothing is allocated before the first statement.
@@ -162,9 +166,14 @@ struct Repeated {
 }
 
 impl Work {
-    fn note(&self, text: &str) {
-        let runs = self.turn.as_deref().unwrap_or(&self.whole.runs);
+    fn note(&self, text: &str) -> Option<Operation> {
         let fingerprint = fingerprint(text);
+        self.count(fingerprint, text);
+        self.whole.found.timings().map(|timings| timings.of(fingerprint, text))
+    }
+
+    fn count(&self, fingerprint: u64, text: &str) {
+        let runs = self.turn.as_deref().unwrap_or(&self.whole.runs);
         let mut all = runs.lock().unwrap_or_else(PoisonError::into_inner);
         let is_full = all.len() == MOST_STATEMENTS;
         let count = match all.iter_mut().find(|(known, _)| *known == fingerprint) {

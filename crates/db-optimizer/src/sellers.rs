@@ -38,8 +38,8 @@ pub struct ApiKey {
 pub struct KeyEntry {
     /// Its id, to revoke it by.
     pub id: Uuid,
-    /// The seller's name.
-    pub seller: String,
+    /// The seller's name; `None` of an operator's.
+    pub seller: Option<String>,
     /// What it may do.
     pub scopes: Vec<String>,
     /// When it was made.
@@ -116,22 +116,23 @@ pub async fn add(admin: &Admin, name: &str, now: DateTime<Utc>) -> Result<Seller
     find(admin, name).await?.ok_or(Error::CorruptRow { action: "add a seller", what: "name" })
 }
 
-/// Stores a key, by its digest. Statements: 1.
+/// Stores a key, by its digest: a seller's, or an operator's where none is named. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
 pub async fn add_key(
     admin: &Admin,
-    seller: SellerId,
+    seller: Option<SellerId>,
     scopes: Scopes,
     digest: [u8; 32],
     now: DateTime<Utc>,
 ) -> Result<ApiKeyId, Error> {
     let id = ApiKeyId::new(now, random());
+    let owner = seller.map(SellerId::as_uuid);
     let words: Vec<String> = scopes.iter().map(|scope| scope.to_string()).collect();
     let statement = Statement::<()>::new(
         "INSERT INTO api_keys (id, seller_id, digest, scopes) VALUES ($1, $2, $3, $4)",
-        vec![Bind::from(id), Bind::from(seller), Bind::from(digest.to_vec()), Bind::from(words)],
+        vec![Bind::from(id), Bind::from(owner), Bind::from(digest.to_vec()), Bind::from(words)],
     );
     statement.run(admin).await.map_err(Error::of("add an API key"))?;
     Ok(id)
@@ -150,16 +151,16 @@ pub async fn revoke_key(admin: &Admin, key: ApiKeyId) -> Result<bool, Error> {
     Ok(revoked == 1)
 }
 
-/// Every seller's keys, oldest first. Statements: 1.
+/// All keys, the operators' first, then by seller, the oldest first. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
 pub async fn list_keys(admin: &Admin) -> Result<Vec<KeyEntry>, Error> {
-    type Row = (UuidSql, Text, Array<Text>, Timestamptz, Nullable<Timestamptz>);
+    type Row = (UuidSql, Nullable<Text>, Array<Text>, Timestamptz, Nullable<Timestamptz>);
     let statement = Statement::<Row>::new(
         "SELECT k.id, s.name, k.scopes, k.created_at, k.revoked_at
-         FROM api_keys AS k JOIN sellers AS s ON s.id = k.seller_id
-         ORDER BY s.name, k.created_at",
+         FROM api_keys AS k LEFT JOIN sellers AS s ON s.id = k.seller_id
+         ORDER BY s.name NULLS FIRST, k.created_at",
         vec![],
     );
     statement.all(admin).await.map_err(Error::of("list API keys"))

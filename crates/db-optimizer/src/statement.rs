@@ -193,9 +193,9 @@ impl<Row> Statement<Row> {
         Self: LoadQuery<'c, &'c AsyncPgConnection, T> + Send + 'c,
     {
         Box::pin(async move {
-            repeats::note(&self.text);
+            let timing = repeats::note(&self.text);
             let mut connection = connection;
-            RunQueryDsl::load(self, &mut connection).await
+            timing.run(RunQueryDsl::load(self, &mut connection)).await
         })
     }
 
@@ -206,9 +206,9 @@ impl<Row> Statement<Row> {
         Self: LoadQuery<'c, &'c AsyncPgConnection, T> + Send + 'c,
     {
         Box::pin(async move {
-            repeats::note(&self.text);
+            let timing = repeats::note(&self.text);
             let mut connection = connection;
-            RunQueryDsl::get_result(self, &mut connection).await
+            timing.run(RunQueryDsl::get_result(self, &mut connection)).await
         })
     }
 
@@ -218,9 +218,9 @@ impl<Row> Statement<Row> {
         Row: 'c,
     {
         Box::pin(async move {
-            repeats::note(&self.text);
+            let timing = repeats::note(&self.text);
             let mut connection = connection;
-            connection.execute_returning_count(self).await
+            timing.run(connection.execute_returning_count(self)).await
         })
     }
 }

@@ -4,6 +4,7 @@
 //! any size, shows nobody's data, and works under the role of the service.
 
 mod advice;
+mod explained;
 mod foreign_keys;
 mod indexes;
 mod masked;
@@ -19,10 +20,11 @@ use diesel_async::AsyncPgConnection;
 use crate::{Admin, Error, Pool};
 
 pub use advice::{Advice, Known, advise};
+pub use explained::{Explained, Explanations};
 pub use foreign_keys::ForeignKey;
 pub(crate) use indexes::is_built_on;
 pub use indexes::{Index, Indexes};
-pub(crate) use masked::masked;
+pub(crate) use masked::{masked, without_values};
 pub use plans::Plans;
 pub use regressions::Regression;
 pub use server::{Server, server};

@@ -14,6 +14,7 @@ mod quantity;
 mod scope;
 mod search;
 mod secret;
+mod session;
 mod text;
 mod word;
 
@@ -30,5 +31,6 @@ pub use quantity::Quantity;
 pub use scope::{Scope, Scopes};
 pub use search::Search;
 pub use secret::{BadMasterKey, MasterKey, NotOurs, Place, SellerKeys, api_key, api_key_digest};
+pub use session::SessionKey;
 pub use text::{BadText, Text};
 pub use word::UnknownWord;

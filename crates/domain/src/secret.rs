@@ -9,6 +9,7 @@ use crate::SellerId;
 use crate::cursor::CursorKey;
 use crate::personal::Customer;
 use crate::search::{Search, SearchKey};
+use crate::session::SessionKey;
 
 /// `JEBI_MASTER_KEY`: 256 bits from which every other key is derived (HKDF-SHA256, RFC 5869).
 pub struct MasterKey {
@@ -45,6 +46,12 @@ impl MasterKey {
     #[must_use]
     pub fn cursor_key(&self) -> CursorKey {
         CursorKey::new(&expand(&self.root, &[b"cursor"]))
+    }
+
+    /// The key of browsers' sessions.
+    #[must_use]
+    pub fn session_key(&self) -> SessionKey {
+        SessionKey::new(&expand(&self.root, &[b"session"]))
     }
 
     /// Signs and encrypts what a cache keeps outside the process.

@@ -5,19 +5,21 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Monitor;
+use crate::{Level, Monitor};
 
 /// Alerts that are remembered, raised ones included.
 const RECENT: usize = 256;
 
-/// What a rule looks at. A name that ends in `*` stands for all operations that begin so, each
-/// judged by itself.
+/// What a rule looks at. A name that ends in `*` stands for all that begin so, each judged by
+/// itself.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Measurement {
     /// A percentile of an operation in milliseconds, such as 0.95.
     PercentileMs(String, f64),
     /// Failed ones as a share of all of an operation.
     ErrorShare(String),
+    /// For how many milliseconds the oldest of an operation has been under way.
+    OldestMs(String),
     /// The mean of a gauge, such as a pool's wait or a queue's age.
     Gauge(String),
     /// A share, such as a hit rate.
@@ -36,8 +38,10 @@ pub enum Direction {
 /// When somebody has to be told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rule {
-    /// Its name.
+    /// Its name, for programs: `slow_endpoint`.
     pub name: String,
+    /// The unit of the threshold: `ms`, `share`.
+    pub unit: String,
     /// What it looks at.
     pub measurement: Measurement,
     /// The span that is measured each time.
@@ -65,6 +69,12 @@ impl Rule {
         let direction = if raise_at > clear_at { Direction::Above } else { Direction::Below };
         Self {
             name: name.to_owned(),
+            unit: match measurement {
+                Measurement::PercentileMs(..) | Measurement::OldestMs(_) => "ms",
+                Measurement::ErrorShare(_) | Measurement::Ratio(_) => "share",
+                Measurement::Gauge(_) => "",
+            }
+            .to_owned(),
             measurement,
             over: Duration::from_mins(1),
             direction,
@@ -85,7 +95,7 @@ impl Rule {
         Self {
             cause: "A query lacks an index, or its plan has changed".to_owned(),
             next_step: "Look at its plan under slow queries".to_owned(),
-            ..Self::new("slow query", measurement, 100.0, 80.0)
+            ..Self::new("slow_query", measurement, 100.0, 80.0)
         }
     }
 
@@ -96,7 +106,7 @@ impl Rule {
         Self {
             cause: "A query or a call behind the endpoint is slow".to_owned(),
             next_step: "Look at the bottlenecks of the last minutes".to_owned(),
-            ..Self::new("slow endpoint", measurement, 500.0, 400.0)
+            ..Self::new("slow_endpoint", measurement, 500.0, 400.0)
         }
     }
 
@@ -107,7 +117,7 @@ impl Rule {
             min_traffic: 100,
             cause: "Entries are invalidated too often, or do not fit".to_owned(),
             next_step: "Look at invalidations and evictions of the namespace".to_owned(),
-            ..Self::new("low hit rate", Measurement::Ratio(ratio.to_owned()), 0.8, 0.85)
+            ..Self::new("low_hit_rate", Measurement::Ratio(ratio.to_owned()), 0.8, 0.85)
         }
     }
 
@@ -117,7 +127,25 @@ impl Rule {
         Self {
             cause: "Something the operation needs is failing".to_owned(),
             next_step: "Look at the log for its errors".to_owned(),
-            ..Self::new("many errors", Measurement::ErrorShare(operations.to_owned()), 0.05, 0.02)
+            ..Self::new("many_errors", Measurement::ErrorShare(operations.to_owned()), 0.05, 0.02)
+        }
+    }
+
+    /// Something that has been under way for more than a minute, until nothing is that has been
+    /// for 48 s.
+    #[must_use]
+    pub fn never_ending(operations: &str) -> Self {
+        Self {
+            raise_after: Duration::ZERO,
+            min_traffic: 1,
+            cause: "What it waits for does not answer, or it has no timeout".to_owned(),
+            next_step: "Look at what runs in PostgreSQL, and at the log since it began".to_owned(),
+            ..Self::new(
+                "never_ending",
+                Measurement::OldestMs(operations.to_owned()),
+                60_000.0,
+                48_000.0,
+            )
         }
     }
 
@@ -126,11 +154,29 @@ impl Rule {
     #[must_use]
     pub fn long_wait(name: &str, gauge: &str, limit_ms: f64) -> Self {
         Self {
+            unit: "ms".to_owned(),
             min_traffic: 1,
             cause: "More comes in than is worked off".to_owned(),
             next_step: "Look at what holds connections or workers".to_owned(),
             ..Self::new(name, Measurement::Gauge(gauge.to_owned()), limit_ms, limit_ms * 0.8)
         }
+    }
+
+    /// What makes it no rule, if anything.
+    fn fault(&self) -> Option<&'static str> {
+        let is_between = match self.direction {
+            Direction::Above => self.clear_at < self.raise_at,
+            Direction::Below => self.clear_at > self.raise_at,
+        };
+        if !is_between || !self.raise_at.is_finite() || !self.clear_at.is_finite() {
+            return Some("it is to clear where it is better than where it is raised");
+        }
+        if let Measurement::PercentileMs(_, share) = self.measurement
+            && !(0.0..=1.0).contains(&share)
+        {
+            return Some("a percentile is a share from 0 to 1");
+        }
+        self.name.is_empty().then_some("it has no name")
     }
 
     fn is_bad(&self, value: f64) -> bool {
@@ -203,6 +249,8 @@ pub struct Alert {
     pub rule: String,
     /// The operation, gauge or ratio.
     pub subject: String,
+    /// The unit of value and threshold.
+    pub unit: String,
     /// When it was raised, in milliseconds since 1970.
     pub raised_unix_ms: u64,
     /// When it was cleared.
@@ -226,6 +274,23 @@ pub struct Event {
     pub alert: Alert,
 }
 
+/// A rule that cannot be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRule {
+    /// Its name.
+    pub name: String,
+    /// What is wrong with it.
+    pub fault: &'static str,
+}
+
+impl std::fmt::Display for BadRule {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the rule \"{}\" cannot be followed: {}", self.name, self.fault)
+    }
+}
+
+impl std::error::Error for BadRule {}
+
 /// Rules, how each stands, and the latest alerts.
 #[derive(Debug)]
 pub struct Alerter {
@@ -235,23 +300,36 @@ pub struct Alerter {
 }
 
 impl Alerter {
-    /// Rules of which none is raised. Names of rules are to differ.
-    #[must_use]
-    pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules, states: BTreeMap::new(), recent: VecDeque::new() }
+    /// Rules of which none is raised.
+    ///
+    /// # Errors
+    /// The first rule that would flap or never be raised, and the second of two of one name.
+    pub fn new(rules: Vec<Rule>) -> Result<Self, BadRule> {
+        for (at, rule) in rules.iter().enumerate() {
+            let is_again = rules[..at].iter().any(|before| before.name == rule.name);
+            let again = is_again.then_some("another one has its name");
+            if let Some(fault) = rule.fault().or(again) {
+                return Err(BadRule { name: rule.name.clone(), fault });
+            }
+        }
+        Ok(Self { rules, states: BTreeMap::new(), recent: VecDeque::new() })
     }
 
     /// Takes up what [`Alerter::recent`] gave before a restart: what was raised is not raised
-    /// again. Only the latest 256 are kept, and nothing of a rule that is no more is raised.
+    /// again. Only the latest 256 are kept, and nothing that is raised of a rule that is no more:
+    /// nobody would clear it.
     pub fn restore(&mut self, alerts: Vec<Alert>) {
-        for alert in &alerts {
+        for alert in alerts {
             let is_raised = alert.cleared_unix_ms.is_none();
-            if self.rules.iter().any(|rule| rule.name == alert.rule) {
+            let is_known = self.rules.iter().any(|rule| rule.name == alert.rule);
+            if is_known {
                 let state = RuleState { is_raised, turning_since: None };
                 self.states.insert((alert.rule.clone(), alert.subject.clone()), state);
             }
+            if is_known || !is_raised {
+                self.recent.push_back(alert);
+            }
         }
-        self.recent.extend(alerts);
         self.forget();
     }
 
@@ -290,6 +368,7 @@ impl Alerter {
                 let alert = Alert {
                     rule: rule.name.clone(),
                     subject,
+                    unit: rule.unit.clone(),
                     raised_unix_ms: unix_ms,
                     cleared_unix_ms: None,
                     value: sample.value,
@@ -326,12 +405,17 @@ impl Alerter {
 
 /// What a rule looks at: of which subject, the value, of how many.
 fn measure(rule: &Rule, monitor: &Monitor) -> Vec<(String, f64, u64)> {
-    let operations = |pattern: &str| {
+    let meant = |names: Vec<String>, pattern: &str| {
         let is_meant = |name: &String| match pattern.strip_suffix('*') {
             Some(beginning) => name.starts_with(beginning),
             None => name == pattern,
         };
-        monitor.operations().into_iter().filter(is_meant).collect::<Vec<_>>()
+        names.into_iter().filter(is_meant).collect::<Vec<_>>()
+    };
+    let operations = |pattern: &str| meant(monitor.operations(), pattern);
+    let told = |name: String, level: Option<Level>| {
+        let level = level.unwrap_or_default();
+        (name, level.mean().unwrap_or_default(), level.count)
     };
     match &rule.measurement {
         Measurement::PercentileMs(pattern, share) => {
@@ -350,13 +434,27 @@ fn measure(rule: &Rule, monitor: &Monitor) -> Vec<(String, f64, u64)> {
             };
             operations(pattern).into_iter().filter_map(measured).collect()
         }
-        Measurement::Gauge(name) => {
-            let level = monitor.gauge_level(name, rule.over).unwrap_or_default();
-            vec![(name.clone(), level.mean().unwrap_or_default(), level.count)]
+        Measurement::OldestMs(pattern) => {
+            let measured = |name: String| {
+                let in_flight = monitor.in_flight(&name)?;
+                let oldest = in_flight.oldest.unwrap_or_default();
+                Some((name, oldest.as_secs_f64() * 1_000.0, in_flight.count))
+            };
+            operations(pattern).into_iter().filter_map(measured).collect()
         }
-        Measurement::Ratio(name) => {
-            let level = monitor.ratio_level(name, rule.over).unwrap_or_default();
-            vec![(name.clone(), level.mean().unwrap_or_default(), level.count)]
+        Measurement::Gauge(pattern) => {
+            let measured = |name: String| {
+                let level = monitor.gauge_level(&name, rule.over);
+                told(name, level)
+            };
+            meant(monitor.levels().0, pattern).into_iter().map(measured).collect()
+        }
+        Measurement::Ratio(pattern) => {
+            let measured = |name: String| {
+                let level = monitor.ratio_level(&name, rule.over);
+                told(name, level)
+            };
+            meant(monitor.levels().1, pattern).into_iter().map(measured).collect()
         }
     }
 }

@@ -97,6 +97,13 @@ impl Kept {
         }
     }
 
+    pub(crate) fn series(&self, resolution: Resolution) -> &Series<Level> {
+        match resolution {
+            Resolution::Second => &self.seconds,
+            Resolution::Minute => &self.minutes,
+        }
+    }
+
     pub(crate) fn collect(&mut self, now: u64) {
         let fed = std::mem::take(&mut *self.fed.lock().unwrap_or_else(PoisonError::into_inner));
         for series in [&mut self.seconds, &mut self.minutes] {

@@ -69,6 +69,15 @@ impl Histogram {
         self.max = self.max.max(value);
     }
 
+    /// What was counted since this was as `before`: the middle of each bucket, and how many.
+    pub fn since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = (Duration, u64)> + 'a {
+        let buckets = self.counts.iter().zip(&before.counts).enumerate();
+        buckets.filter(|(_, (now, before))| now > before).map(|(at, (now, before))| {
+            let (least, width) = bounds(at);
+            (Duration::from_nanos(least + (width - 1) / 2), now - before)
+        })
+    }
+
     /// How many values were counted.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -79,6 +88,14 @@ impl Histogram {
     #[must_use]
     pub fn max(&self) -> Duration {
         Duration::from_nanos(self.max)
+    }
+
+    /// How many values are not above `limit`. One that is within 0.78 % of it may be counted on
+    /// the other side.
+    #[must_use]
+    pub fn count_within(&self, limit: Duration) -> u64 {
+        let last = bucket(crate::clock::nanoseconds(limit));
+        self.counts[..=last].iter().sum()
     }
 
     /// The value that a share of all is not above: `0.99` gives the p99, by the nearest rank.

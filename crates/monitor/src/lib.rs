@@ -13,7 +13,8 @@ mod sparse;
 mod window;
 
 pub use alert::{
-    Alert, Alerter, Change, Direction, Event, Measurement, Rule, RuleState, Sample, evaluate,
+    Alert, Alerter, BadRule, Change, Direction, Event, Measurement, Rule, RuleState, Sample,
+    evaluate,
 };
 pub use bottleneck::{Bottleneck, Severity};
 pub use clock::Clock;

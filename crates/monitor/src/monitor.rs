@@ -1,6 +1,6 @@
 //! What is registered, and what is read of it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::bottleneck::{Bottleneck, rank};
 use crate::clock::Timeline;
 use crate::config::{Config, NAME_BYTES};
+use crate::flight::Flights;
 use crate::gauge::{Gauge, Kept, Level, Ratio};
 use crate::histogram::BUCKETS;
 use crate::operation::Operation;
@@ -18,6 +19,8 @@ use crate::window::{Resolution, Series, Slot, Sum, Summary, Window};
 const OTHER: &str = "other";
 
 /// Times operations and keeps series of them. To be shared by [`Arc`].
+///
+/// Where a name is read, one that ends in `*` stands for all operations that begin so, together.
 ///
 /// What was recorded goes into the window in which it is collected: call [`Monitor::collect`]
 /// once a second. Each reading collects first, so that it misses nothing.
@@ -43,6 +46,7 @@ struct Tracked {
     operation: Operation,
     seen: Box<[u32]>,
     seen_total: u64,
+    seen_refused: u64,
     seen_errors: u64,
     seen_cancelled: u64,
     max: u64,
@@ -78,6 +82,7 @@ impl Tracked {
             operation,
             seen: vec![0; BUCKETS].into(),
             seen_total: 0,
+            seen_refused: 0,
             seen_errors: 0,
             seen_cancelled: 0,
             max: 0,
@@ -96,6 +101,7 @@ impl Tracked {
         }
         let since = |seen: &mut u64, now: u64| now.wrapping_sub(std::mem::replace(seen, now));
         let delta = Slot {
+            refused: since(&mut self.seen_refused, recorded.refused.load(Relaxed)),
             errors: since(&mut self.seen_errors, recorded.errors.load(Relaxed)),
             cancelled: since(&mut self.seen_cancelled, recorded.cancelled.load(Relaxed)),
             total: since(&mut self.seen_total, total),
@@ -125,14 +131,35 @@ impl Tracked {
         self.seconds.bytes() + self.minutes.bytes()
     }
 
-    fn sum(&self, now: u64, span: Duration) -> Sum {
-        self.series(Resolution::reaching(span)).sum(now, span)
+    /// The windows of a span.
+    fn within(&self, now: u64, span: Duration) -> impl Iterator<Item = &(u64, Slot)> {
+        self.series(Resolution::reaching(span)).within(now, span)
     }
 }
 
 impl State {
     fn find(&self, name: &str) -> Option<&Tracked> {
         self.operation_names.get(cut(name)).and_then(|at| self.operations.get(*at))
+    }
+
+    /// The operation of a name, or all that begin as a pattern says.
+    fn matching(&self, pattern: &str) -> Vec<&Tracked> {
+        match pattern.strip_suffix('*') {
+            None => self.find(pattern).into_iter().collect(),
+            Some(beginning) => {
+                let begins = |tracked: &&Tracked| tracked.operation.name().starts_with(beginning);
+                self.operations.iter().filter(begins).collect()
+            }
+        }
+    }
+
+    /// What came to all of these in the last `span`; `None` where there are none.
+    fn sum(&self, pattern: &str, now: u64, span: Duration) -> Option<Sum> {
+        let all = self.matching(pattern);
+        let mut sum = Sum::default();
+        let windows = all.iter().flat_map(|tracked| tracked.within(now, span));
+        windows.for_each(|(_, slot)| sum.add(slot));
+        (!all.is_empty()).then_some(sum)
     }
 
     /// Lets the oldest windows go until the rest is within bounds.
@@ -259,29 +286,64 @@ impl Monitor {
     #[must_use]
     pub fn summary(&self, name: &str, span: Duration) -> Option<Summary> {
         let (state, now) = self.collected();
-        Some(state.find(name)?.sum(now, span).summary())
+        Some(state.sum(name, now, span)?.summary())
+    }
+
+    /// What was collected of an operation in the last whole window, which is over.
+    #[must_use]
+    pub fn latest(&self, name: &str, resolution: Resolution) -> Option<Summary> {
+        let (state, now) = self.collected();
+        let all = state.matching(name);
+        let wanted = resolution.index(now).checked_sub(1);
+        let mut sum = Sum::default();
+        for (_, slot) in all.iter().filter_map(|tracked| tracked.series(resolution).at(wanted?)) {
+            sum.add(slot);
+        }
+        (!all.is_empty()).then(|| sum.summary())
+    }
+
+    /// The same of a gauge, or of a ratio where no gauge has the name.
+    #[must_use]
+    pub fn latest_level(&self, name: &str, resolution: Resolution) -> Option<Level> {
+        let (state, now) = self.collected();
+        let kept = state.gauges.get(cut(name)).or_else(|| state.ratios.get(cut(name)))?;
+        let wanted = resolution.index(now).checked_sub(1)?;
+        let level = kept.series(resolution).at(wanted).map(|(_, level)| *level);
+        Some(level.unwrap_or_default())
     }
 
     /// All that came to an operation since it was registered.
     #[must_use]
     pub fn since_start(&self, name: &str) -> Option<Summary> {
+        Some(self.all_of(name)?.summary())
+    }
+
+    /// How all durations since an operation was registered are distributed.
+    #[must_use]
+    pub fn histogram_since_start(&self, name: &str) -> Option<crate::Histogram> {
+        Some(self.all_of(name)?.histogram)
+    }
+
+    fn all_of(&self, name: &str) -> Option<Sum> {
         let (state, _) = self.collected();
-        let tracked = state.find(name)?;
-        let recorded = &tracked.operation.0;
-        let sum = Sum {
-            histogram: recorded.live.snapshot(tracked.max),
-            errors: recorded.errors.load(Relaxed),
-            cancelled: recorded.cancelled.load(Relaxed),
-            total: recorded.live.total(),
-        };
-        Some(sum.summary())
+        let all = state.matching(name);
+        let mut sum = Sum::default();
+        for tracked in &all {
+            let recorded = &tracked.operation.0;
+            sum.histogram.merge(&recorded.live.snapshot(tracked.max));
+            sum.refused += recorded.refused.load(Relaxed);
+            sum.errors += recorded.errors.load(Relaxed);
+            sum.cancelled += recorded.cancelled.load(Relaxed);
+            sum.total = sum.total.saturating_add(recorded.live.total());
+        }
+        (!all.is_empty()).then_some(sum)
     }
 
     /// How the durations of the last `span` are distributed, for other percentiles.
     #[must_use]
     pub fn histogram(&self, name: &str, span: Duration) -> Option<crate::Histogram> {
         let (state, now) = self.collected();
-        Some(state.find(name)?.sum(now, span).histogram)
+        Some(state.sum(name, now, span)?.histogram)
     }
 
     /// The windows of an operation in which anything came, the oldest first.
@@ -289,13 +351,30 @@ impl Monitor {
     pub fn series(&self, name: &str, resolution: Resolution) -> Option<Vec<Window<Summary>>> {
         let (state, now) = self.collected();
         let unix_ms = self.config.clock.unix_ms();
-        let windows = state.find(name)?.series(resolution).slots.iter().map(|(index, slot)| {
+        let all = state.matching(name);
+        let mut windows: BTreeMap<u64, Vec<&Slot>> = BTreeMap::new();
+        for (index, slot) in all.iter().flat_map(|tracked| &tracked.series(resolution).slots) {
+            windows.entry(*index).or_default().push(slot);
+        }
+        let windows = windows.into_iter().map(|(index, slots)| {
             let mut sum = Sum::default();
-            sum.add(slot);
-            let began_unix_ms = resolution.began_unix_ms(*index, now, unix_ms);
+            slots.into_iter().for_each(|slot| sum.add(slot));
+            let began_unix_ms = resolution.began_unix_ms(index, now, unix_ms);
             Window { began_unix_ms, value: sum.summary() }
         });
-        Some(windows.collect())
+        (!all.is_empty()).then(|| windows.collect())
+    }
+
+    /// The names of all gauges and then of all ratios, each in the order of the alphabet.
+    #[must_use]
+    pub fn levels(&self) -> (Vec<String>, Vec<String>) {
+        let state = self.state();
+        let names = |kept: &HashMap<Arc<str>, Kept>| {
+            let mut names: Vec<String> = kept.keys().map(|name| (**name).to_owned()).collect();
+            names.sort_unstable();
+            names
+        };
+        (names(&state.gauges), names(&state.ratios))
     }
 
     /// What was set of a gauge in the last `span`.
@@ -318,11 +397,7 @@ impl Monitor {
         let (state, now) = self.collected();
         let unix_ms = self.config.clock.unix_ms();
         let kept = state.gauges.get(cut(name)).or_else(|| state.ratios.get(cut(name)))?;
-        let series = match resolution {
-            Resolution::Second => &kept.seconds,
-            Resolution::Minute => &kept.minutes,
-        };
-        let windows = series.slots.iter().map(|(index, level)| Window {
+        let windows = kept.series(resolution).slots.iter().map(|(index, level)| Window {
             began_unix_ms: resolution.began_unix_ms(*index, now, unix_ms),
             value: *level,
         });
@@ -333,21 +408,27 @@ impl Monitor {
     #[must_use]
     pub fn in_flight(&self, name: &str) -> Option<InFlight> {
         let state = self.state();
-        let flights = &state.find(name)?.operation.0.flights;
+        let all = state.matching(name);
+        let flights = || all.iter().map(|tracked| &tracked.operation.0.flights);
         let now = self.config.clock.now();
-        let oldest = flights.oldest().map(|began| Duration::from_nanos(now.saturating_sub(began)));
-        Some(InFlight { count: flights.count(), oldest })
+        let oldest = flights().filter_map(Flights::oldest).min();
+        let age = |began: u64| Duration::from_nanos(now.saturating_sub(began));
+        let count = flights().map(Flights::count).sum();
+        (!all.is_empty()).then(|| InFlight { count, oldest: oldest.map(age) })
     }
 
-    /// The operations of the last `span` by the time they took, the most first.
+    /// The operations of a pattern in the last `span` by the time they took, the most first.
     #[must_use]
-    pub fn bottlenecks(&self, span: Duration) -> Vec<Bottleneck> {
+    pub fn bottlenecks(&self, pattern: &str, span: Duration) -> Vec<Bottleneck> {
         let (state, now) = self.collected();
-        let summary = |tracked: &Tracked| {
-            let summary = tracked.sum(now, span).summary();
+        let summary = |tracked: &&Tracked| {
+            let mut sum = Sum::default();
+            tracked.within(now, span).for_each(|(_, slot)| sum.add(slot));
+            let summary = sum.summary();
             (summary.count > 0).then(|| (tracked.operation.name().to_owned(), summary))
         };
-        rank(state.operations.iter().filter_map(summary).collect(), &self.config.thresholds)
+        let all = state.matching(pattern);
+        rank(all.iter().filter_map(summary).collect(), &self.config.thresholds)
     }
 
     /// How the monitor itself stands.
@@ -373,11 +454,9 @@ fn fed(
 }
 
 fn level(kept: &Kept, now: u64, span: Duration) -> Level {
-    let series = match Resolution::reaching(span) {
-        Resolution::Second => &kept.seconds,
-        Resolution::Minute => &kept.minutes,
-    };
     let mut sum = Level::default();
-    series.within(now, span).for_each(|(_, level)| sum.merge(level));
+    kept.series(Resolution::reaching(span))
+        .within(now, span)
+        .for_each(|(_, level)| sum.merge(level));
     sum
 }

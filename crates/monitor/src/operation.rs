@@ -16,6 +16,8 @@ pub(crate) const BYTES: usize = BUCKETS * (8 + 4) + size_of::<Recorded>() + 512;
 pub enum Outcome {
     /// As it should.
     Ok,
+    /// Nothing failed: who asked made a mistake.
+    Refused,
     /// With a failure.
     Error,
     /// Nobody waited for its end.
@@ -28,6 +30,7 @@ pub(crate) struct Recorded {
     pub(crate) name: Arc<str>,
     clock: Clock,
     pub(crate) live: Live,
+    pub(crate) refused: AtomicU64,
     pub(crate) errors: AtomicU64,
     pub(crate) cancelled: AtomicU64,
     pub(crate) flights: Flights,
@@ -43,6 +46,7 @@ impl Operation {
             name,
             clock,
             live: Live::default(),
+            refused: AtomicU64::new(0),
             errors: AtomicU64::new(0),
             cancelled: AtomicU64::new(0),
             flights: Flights::default(),
@@ -99,6 +103,7 @@ impl Operation {
         // The total of `live` comes last: collecting looks at the rest only where that has changed.
         match outcome {
             Outcome::Ok => {}
+            Outcome::Refused => _ = self.0.refused.fetch_add(1, Relaxed),
             Outcome::Error => _ = self.0.errors.fetch_add(1, Relaxed),
             Outcome::Cancelled => _ = self.0.cancelled.fetch_add(1, Relaxed),
         }

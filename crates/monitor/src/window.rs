@@ -109,6 +109,11 @@ impl<T: Payload> Series<T> {
         }
     }
 
+    /// The window of this index; one of the latest.
+    pub(crate) fn at(&self, index: u64) -> Option<&(u64, T)> {
+        self.slots.iter().rev().take(4).find(|(known, _)| *known == index)
+    }
+
     pub(crate) fn within(&self, now: u64, span: Duration) -> impl Iterator<Item = &(u64, T)> {
         let first = self.resolution.first(now, span);
         self.slots.iter().filter(move |(index, _)| *index >= first)
@@ -123,6 +128,7 @@ impl<T: Payload> Series<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Slot {
     pub(crate) counts: Sparse,
+    pub(crate) refused: u64,
     pub(crate) errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) total: u64,
@@ -143,6 +149,7 @@ impl Payload for Slot {
 impl Slot {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.counts.merge(&other.counts);
+        self.refused += other.refused;
         self.errors += other.errors;
         self.cancelled += other.cancelled;
         self.total = self.total.saturating_add(other.total);
@@ -150,19 +157,11 @@ impl Slot {
     }
 }
 
-impl Series<Slot> {
-    /// Merges the windows of a span.
-    pub(crate) fn sum(&self, now: u64, span: Duration) -> Sum {
-        let mut sum = Sum::default();
-        self.within(now, span).for_each(|(_, slot)| sum.add(slot));
-        sum
-    }
-}
-
 /// Windows merged.
 #[derive(Debug, Default)]
 pub(crate) struct Sum {
     pub(crate) histogram: Histogram,
+    pub(crate) refused: u64,
     pub(crate) errors: u64,
     pub(crate) cancelled: u64,
     pub(crate) total: u64,
@@ -174,6 +173,7 @@ impl Sum {
             self.histogram.add(usize::from(bucket), count);
         }
         self.histogram.saw(slot.max);
+        self.refused += slot.refused;
         self.errors += slot.errors;
         self.cancelled += slot.cancelled;
         self.total = self.total.saturating_add(slot.total);
@@ -184,6 +184,7 @@ impl Sum {
         let count = self.histogram.count();
         Summary {
             count,
+            refused: self.refused,
             errors: self.errors,
             cancelled: self.cancelled,
             total: Duration::from_nanos(self.total),
@@ -199,10 +200,12 @@ impl Sum {
 /// What came to an operation. Percentiles are within 0.78 % of the exact ones; they are of all
 /// that ended, failed and cancelled work as well, because what is given up is as a rule what was
 /// slow. All durations are 0 where `count` is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// How many ended, however they did.
     pub count: u64,
+    /// How many of them were mistakes of who asked.
+    pub refused: u64,
     /// How many of them failed.
     pub errors: u64,
     /// How many of them were cancelled.

@@ -1,10 +1,10 @@
 use anyhow::{Context as _, bail};
 use chrono::Utc;
 use clap::Subcommand as ClapSubcommand;
-use jebi_db_optimizer::{random, sellers};
-use jebi_domain::{ApiKeyId, Scope, Scopes, Text, api_key, api_key_digest};
+use jebi_db_optimizer::sellers;
+use jebi_domain::{ApiKeyId, Scope, Scopes, Text};
 
-use super::admin;
+use super::{admin, keys};
 
 #[derive(Debug, ClapSubcommand)]
 pub(super) enum Command {
@@ -35,26 +35,11 @@ impl Command {
         match self {
             Self::Add { name, scopes, allow_operator_scopes } => {
                 println!("{}", add(&name, &scopes, allow_operator_scopes).await?);
+                Ok(())
             }
-            Self::Keys => {
-                for key in sellers::list_keys(&admin().await?).await? {
-                    let state = match key.revoked_at {
-                        Some(at) => format!("revoked {}", at.format("%F %T")),
-                        None => "good".to_owned(),
-                    };
-                    let scopes = key.scopes.join(" ");
-                    let made = key.created_at.format("%F %T");
-                    println!("{}  {}  made {made}  {state}  {scopes}", key.id, key.seller);
-                }
-            }
-            Self::Revoke { key_id } => {
-                if !sellers::revoke_key(&admin().await?, key_id).await? {
-                    bail!("there is no good key {key_id}; `jebi seller keys` lists them");
-                }
-                println!("revoked {key_id}");
-            }
+            Self::Keys => keys::list(|key| key.seller.is_some()).await,
+            Self::Revoke { key_id } => keys::revoke(key_id).await,
         }
-        Ok(())
     }
 }
 
@@ -65,13 +50,12 @@ async fn add(name: &str, scopes: &[Scope], allow_operators: bool) -> anyhow::Res
         scopes => scopes.iter().copied().collect(),
     };
     if let Some(scope) = scopes.iter().find(|scope| scope.is_operators() && !allow_operators) {
-        bail!("{scope} is an operator's scope; a seller's key must not have it");
+        bail!(
+            "{scope} is an operator's scope; a seller's key must not have it; \
+             `jebi operator add` makes keys with it"
+        );
     }
-    let now = Utc::now();
     let admin = admin().await?;
-    let seller = sellers::add(&admin, name.as_str(), now).await?;
-    let key = api_key(random());
-    let digest = api_key_digest(&key).context("a new key has a digest")?;
-    sellers::add_key(&admin, seller.id, scopes, digest, now).await?;
-    Ok(key)
+    let seller = sellers::add(&admin, name.as_str(), Utc::now()).await?;
+    keys::add(&admin, Some(seller.id), scopes).await
 }

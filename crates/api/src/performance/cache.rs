@@ -1,16 +1,17 @@
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use jebi_cache::{L2Stats, Latency, NamespaceStats, Stats};
+use jebi_monitor::{Level, Monitor, Resolution};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::figures::{megabytes, share};
+use super::figures::{megabytes, moment, no_store, share};
 use crate::auth::{Operator, PerformanceRead};
+use crate::monitoring::CACHE;
 use crate::params::Params;
 use crate::problem::{Problem, ProblemBody};
 use crate::state::State;
@@ -28,8 +29,8 @@ struct CacheBody {
     l2: L2Body,
     /// By namespace.
     namespace_analysis: BTreeMap<String, NamespaceBody>,
-    /// The share of answers without a load, in spans of ten seconds, oldest first; spans without a question have
-    /// none.
+    /// The share of answers without a load in the last ten minutes, in spans of ten seconds, oldest first; spans
+    /// without a question are left out.
     trend: Vec<TrendBody>,
     compression: CompressionBody,
     /// What could be better, each with the figures that say so.
@@ -225,36 +226,25 @@ impl Sums {
     }
 }
 
-/// How the hit rate went lately.
-#[derive(Default)]
-pub(crate) struct Trend(Mutex<VecDeque<(DateTime<Utc>, u64, u64)>>);
-
-impl Trend {
-    /// How often a point is added.
-    pub(crate) const EVERY: Duration = Duration::from_secs(10);
-    /// Ten minutes.
-    const POINTS: usize = 61;
-
-    /// Adds the sums of now.
-    pub(crate) fn add(&self, stats: &Stats) {
-        let sums = Sums::of(stats);
-        let mut points = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if points.len() == Self::POINTS {
-            points.pop_front();
-        }
-        points.push_back((Utc::now(), sums.hits(), sums.asked()));
+/// How the hit rate went in the last ten minutes, in spans of ten seconds.
+fn trend(monitor: &Monitor) -> Vec<TrendBody> {
+    const SPAN_MS: u64 = 10_000;
+    const SPANS: u64 = 60;
+    let mut spans: BTreeMap<u64, Level> = BTreeMap::new();
+    for window in monitor.level_series(CACHE, Resolution::Second).unwrap_or_default() {
+        let span = spans.entry(window.began_unix_ms / SPAN_MS).or_default();
+        span.count += window.value.count;
+        span.sum += window.value.sum;
     }
-
-    fn spans(&self) -> Vec<TrendBody> {
-        let points = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let spans = points.iter().zip(points.iter().skip(1));
-        spans
-            .map(|((_, hits, asked), (at, hits_now, asked_now))| {
-                let requests = asked_now - asked;
-                TrendBody { at: *at, hit_rate: share(hits_now - hits, requests), requests }
-            })
-            .collect()
-    }
+    // The last one is not over.
+    let last = monitor.unix_ms() / SPAN_MS;
+    let shown = spans.range(last.saturating_sub(SPANS)..last);
+    let body = |(span, level): (&u64, &Level)| TrendBody {
+        at: moment((span + 1) * SPAN_MS),
+        hit_rate: level.mean(),
+        requests: level.count,
+    };
+    shown.map(body).collect()
 }
 
 /// The guide's threshold.
@@ -357,7 +347,7 @@ pub(crate) async fn cache_figures(
             .iter()
             .map(|space| (space.name.clone(), NamespaceBody::new(space, with_memory)))
             .collect(),
-        trend: state.trend.spans(),
+        trend: trend(&state.monitoring.monitor),
         compression: CompressionBody {
             enabled: state.is_compressing,
             bytes_before: sums.before,
@@ -366,5 +356,5 @@ pub(crate) async fn cache_figures(
         },
         suggestions: suggestions(&state, &stats, &sums),
     };
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(body))
+    Ok(no_store(&body))
 }

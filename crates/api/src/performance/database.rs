@@ -3,13 +3,14 @@ use actix_web::{HttpRequest, HttpResponse, get};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::repeats::{Finding, Turns};
 use jebi_db_optimizer::watch::{
-    self, Advice, Index, Known, NoStatistics, Regression, Slow, SlowStatement, Table, Wanted,
+    self, Advice, Explanations, Index, Known, NoStatistics, Regression, Seen, Slow, SlowStatement,
+    Table, Wanted,
 };
 use jebi_db_optimizer::{PoolState, PoolWaits};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::figures::megabytes;
+use super::figures::{megabytes, no_store};
 use crate::auth::{Operator, PerformanceRead};
 use crate::params::Params;
 use crate::problem::{Problem, ProblemBody};
@@ -18,7 +19,7 @@ use crate::state::State;
 /// How the database does, by its catalogue and its statistics: no values and no rows of anybody.
 #[derive(Serialize, ToSchema)]
 #[schema(as = DatabasePerformance)]
-struct DatabaseBody {
+pub(super) struct DatabaseBody {
     pool: PoolBody,
     /// Tables, the largest first.
     table_sizes: Vec<TableBody>,
@@ -118,6 +119,12 @@ struct SlowBody {
     buffers_per_call: f64,
     /// What it waited for the disk in all; 0 also where `track_io_timing` is off.
     read_ms: f64,
+    /// How PostgreSQL runs it whatever its values, as it was looked up lately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    plan: Option<String>,
+    /// Why there is no plan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    no_plan: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -187,6 +194,37 @@ struct AdviceBody {
     action: String,
 }
 
+impl DatabaseBody {
+    /// What was seen, with what this process knows besides.
+    pub(super) fn new(state: &State, seen: &Seen) -> Self {
+        let known = Known {
+            repeats: state.repeats.findings(),
+            // Where none can be had, `statement_statistics` says why.
+            regressions: state.plans.regressions().unwrap_or_default(),
+            waits: state.db.waits(),
+        };
+        let slow = seen.slow.as_ref();
+        let slow_queries = slow.map(|slow| {
+            let statements = slow.as_ref().map_or(&[][..], |slow| &slow.statements);
+            let body = |slow| SlowBody::new(slow, &state.explanations);
+            statements.iter().map(body).collect()
+        });
+        let indexes = seen.indexes.as_ref();
+        Self {
+            pool: PoolBody::new(state.db.state(), known.waits),
+            table_sizes: seen.tables.iter().map(TableBody::from).collect(),
+            index_usage: indexes.map(|indexes| indexes.all.iter().map(IndexBody::from).collect()),
+            index_usage_since: indexes.and_then(|indexes| indexes.since),
+            slow_queries,
+            statement_statistics: slow.map(StatisticsBody::from),
+            n_plus_one: known.repeats.iter().map(RepeatBody::from).collect(),
+            expected_repeats: state.repeats.turns().into(),
+            plan_regressions: known.regressions.iter().map(RegressionBody::from).collect(),
+            advice: watch::advise(seen, &known).into_iter().map(AdviceBody::from).collect(),
+        }
+    }
+}
+
 impl PoolBody {
     fn new(state: PoolState, waits: PoolWaits) -> Self {
         let PoolState { open, idle, most } = state;
@@ -234,8 +272,10 @@ impl From<&Index> for IndexBody {
     }
 }
 
-impl From<&SlowStatement> for SlowBody {
-    fn from(slow: &SlowStatement) -> Self {
+impl SlowBody {
+    fn new(slow: &SlowStatement, explanations: &Explanations) -> Self {
+        let unknown = || Err("it is looked up within 15 seconds".to_owned());
+        let plan = explanations.of(slow.query_id).unwrap_or_else(unknown);
         Self {
             query_id: slow.query_id.to_string(),
             statement: slow.text.clone(),
@@ -246,6 +286,8 @@ impl From<&SlowStatement> for SlowBody {
             rows: slow.rows,
             buffers_per_call: slow.buffers_per_call,
             read_ms: slow.read_ms,
+            no_plan: plan.as_ref().err().cloned(),
+            plan: plan.ok(),
         }
     }
 }
@@ -331,29 +373,5 @@ pub(crate) async fn database_figures(
     let indexes = params.take_flag_or("include_index_usage", true);
     params.finish()?;
     let seen = watch::look(&state.db, Wanted { slow, indexes }).await?;
-    let known = Known {
-        repeats: state.repeats.findings(),
-        // Where none can be had, `statement_statistics` says why.
-        regressions: state.plans.regressions().unwrap_or_default(),
-        waits: state.db.waits(),
-    };
-    let slow = seen.slow.as_ref();
-    let slow_queries = slow.map(|slow| {
-        let statements = slow.as_ref().map_or(&[][..], |slow| &slow.statements);
-        statements.iter().map(SlowBody::from).collect()
-    });
-    let indexes = seen.indexes.as_ref();
-    let body = DatabaseBody {
-        pool: PoolBody::new(state.db.state(), known.waits),
-        table_sizes: seen.tables.iter().map(TableBody::from).collect(),
-        index_usage: indexes.map(|indexes| indexes.all.iter().map(IndexBody::from).collect()),
-        index_usage_since: indexes.and_then(|indexes| indexes.since),
-        slow_queries,
-        statement_statistics: slow.map(StatisticsBody::from),
-        n_plus_one: known.repeats.iter().map(RepeatBody::from).collect(),
-        expected_repeats: state.repeats.turns().into(),
-        plan_regressions: known.regressions.iter().map(RegressionBody::from).collect(),
-        advice: watch::advise(&seen, &known).into_iter().map(AdviceBody::from).collect(),
-    };
-    Ok(HttpResponse::Ok().insert_header(("cache-control", "no-store")).json(body))
+    Ok(no_store(&DatabaseBody::new(&state, &seen)))
 }

@@ -57,6 +57,7 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
                 | "include_variants"
                 | "include_listings"
                 | "include_memory_analysis"
+                | "include_recommendations"
                 | "dry_run",
                 _,
             ) => {
@@ -66,6 +67,7 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
                 ["true", "false"].map(str::to_owned).into()
             }
             ("brand", _) => vec!["nobody".to_owned()],
+            ("endpoint_filter", _) => vec!["orders".to_owned()],
             // Frequent and rare; a name, a number.
             ("search", _) => {
                 ["%EB%AC%B4%EC%84%A0", "TEA-1", "COUPANG-1-000000007"].map(str::to_owned).into()

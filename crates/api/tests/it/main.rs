@@ -3,7 +3,9 @@
 
 mod analytics;
 mod app;
+mod browser;
 mod cache;
+mod dashboard;
 mod database;
 mod doctor;
 mod documents;
@@ -18,9 +20,11 @@ mod limits;
 mod listing;
 mod matrix;
 mod optimize;
+mod performance;
 mod personal;
 mod process;
 mod products;
 mod proxy;
 mod redis;
 mod seed;
+mod traces;

@@ -19,6 +19,7 @@ pub(crate) fn jebi(database_url: &str) -> Command {
         .env("JEBI_MASTER_KEY", MASTER_KEY)
         .env("JEBI_LISTEN", "127.0.0.1:0")
         .env("JEBI_LOG", "debug")
+        .env("JEBI_PERFORMANCE_LOG", "off")
         .env("DATABASE_POOL_SIZE", "2");
     command
 }
@@ -145,7 +146,18 @@ async fn a_seller_is_added_once_and_each_key_printed_once() {
     assert!(!keys.contains(&first) && !keys.contains(&second));
     run(&["seller", "revoke", keys.split_whitespace().next().unwrap()]);
 
+    // An operator's key is nobody's, and reads figures only.
+    let operator = run(&["operator", "add", "--scope", "performance:read"]);
+    assert_eq!(run(&["operator", "keys"]).lines().count(), 1);
+    assert_eq!(run(&["seller", "keys"]).lines().count(), 2);
+    let refused = jebi(&db.url()).args(["operator", "add", "--scope", "orders:read"]).output();
+    assert!(stderr(&refused.unwrap()).contains("is a seller's scope"));
+
     let served = Served::start(&db.url());
+    let figures = Request::new("GET", "/api/v1/performance/overview").key(&operator);
+    figures.send(&served.address).await.expect(200);
+    let orders = Request::new("GET", ORDERS).key(&operator);
+    orders.send(&served.address).await.expect(403);
     let list = |key: &str| Request::new("GET", ORDERS).key(key);
     list(&first).send(&served.address).await.expect(401);
     list(&second).send(&served.address).await.expect(200);

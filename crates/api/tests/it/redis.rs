@@ -41,6 +41,24 @@ impl Redis {
         sent.is_ok() && stream.read_exact(&mut answer).await.is_ok() && answer == *b"+"
     }
 
+    /// Sends one command and gives its answer, a bulk string.
+    pub(crate) async fn ask(&self, command: &str) -> String {
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        stream.write_all(format!("{command}\r\n").as_bytes()).await.unwrap();
+        let (mut answer, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
+        loop {
+            let length = stream.read(&mut chunk).await.unwrap();
+            answer.extend_from_slice(&chunk[..length]);
+            let text = String::from_utf8_lossy(&answer);
+            if let Some((head, body)) = text.split_once("\r\n") {
+                let length: usize = head.strip_prefix('$').unwrap().parse().unwrap();
+                if body.len() >= length + 2 {
+                    return body[..length].to_owned();
+                }
+            }
+        }
+    }
+
     async fn answers(&mut self) {
         while !self.try_command("PING").await {
             assert!(self.child.try_wait().unwrap().is_none(), "redis-server does not start");

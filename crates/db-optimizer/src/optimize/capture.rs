@@ -11,8 +11,8 @@ use super::catalogue::{NamedQuery, qualified};
 use super::failure::said;
 use super::measure::ask;
 use super::session::{OURS, Session};
-use super::text::{Token, tokens};
 use super::workload::{Query, Values};
+use crate::text::{Token, tokens};
 use crate::watch::masked;
 
 /// The most statements of the server that are looked at: those that read most.

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use super::Repeated;
+use crate::timings::Timings;
 
 /// So many findings are kept; the one that was not seen for the longest time makes room.
 const KEPT: usize = 100;
@@ -45,7 +46,10 @@ pub struct Turns {
 
 /// What pieces of work were found to repeat. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Found(Arc<Mutex<Kept>>);
+pub struct Found {
+    kept: Arc<Mutex<Kept>>,
+    timings: Option<Timings>,
+}
 
 #[derive(Debug, Default)]
 struct Kept {
@@ -54,10 +58,20 @@ struct Kept {
 }
 
 impl Found {
+    /// Nothing yet; statements of the work are timed besides.
+    #[must_use]
+    pub fn with_timings(timings: Timings) -> Self {
+        Self { timings: Some(timings), ..Self::default() }
+    }
+
+    pub(super) fn timings(&self) -> Option<&Timings> {
+        self.timings.as_ref()
+    }
+
     /// The findings, those that repeat most first.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut findings: Vec<Finding> =
             kept.findings.iter().map(|(_, finding)| finding.clone()).collect();
         drop(kept);
@@ -68,12 +82,12 @@ impl Found {
     /// The repetitions that were declared.
     #[must_use]
     pub fn turns(&self) -> Turns {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).turns
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).turns
     }
 
     /// Adds what one piece of work repeated, and logs what was not logged lately.
     pub(super) fn add(&self, work: &str, repeated: Vec<Repeated>, turns: [u64; 3]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let [retries, chunks, pages] = turns;
         kept.turns.retries += retries;
         kept.turns.chunks += chunks;

@@ -3,6 +3,11 @@ use super::*;
 const ORDER: &str = "SELECT * FROM orders WHERE id = $1";
 const LINES: &str = "SELECT * FROM order_items WHERE order_id = ANY($1)";
 
+/// A statement is run.
+fn run(text: &str) {
+    drop(note(text));
+}
+
 /// What work of this name was found to repeat, and how often.
 fn counts(found: &Found) -> Vec<(String, String, u32)> {
     let findings = found.findings().into_iter();
@@ -20,7 +25,7 @@ async fn runs(found: &Found, work: impl Future<Output = ()>) {
 async fn a_statement_that_runs_more_often_than_allowed_is_found_with_its_count() {
     for times in 0..=70 {
         let found = Found::default();
-        let work = async { (0..times).for_each(|_| note(ORDER)) };
+        let work = async { (0..times).for_each(|_| run(ORDER)) };
         runs(&found, work).await;
         let expected = (times > ALLOWED).then(|| ("work".to_owned(), ORDER.to_owned(), times));
         assert_eq!(counts(&found), Vec::from_iter(expected), "{times}");
@@ -32,8 +37,8 @@ async fn many_different_statements_are_no_repetition() {
     let found = Found::default();
     let work = async {
         for n in 0..500 {
-            note(&format!("SELECT {n}"));
-            note(&format!("SELECT '{n}' FROM a_table_with_a_longer_name"));
+            run(&format!("SELECT {n}"));
+            run(&format!("SELECT '{n}' FROM a_table_with_a_longer_name"));
         }
     };
     runs(&found, work).await;
@@ -48,8 +53,8 @@ async fn turns_that_are_declared_are_not_found_but_what_they_repeat_inside_is() 
             for turn in 0..10 {
                 let is_bad = turn == 7;
                 expected(reason, async {
-                    note(LINES);
-                    (0..5).filter(|_| is_bad).for_each(|_| note(ORDER));
+                    run(LINES);
+                    (0..5).filter(|_| is_bad).for_each(|_| run(ORDER));
                 })
                 .await;
             }
@@ -67,12 +72,12 @@ async fn what_spawned_tasks_run_counts_together_and_is_reported_when_the_last_ha
     let (go, wait) = tokio::sync::oneshot::channel::<()>();
     let mut late = tokio::task::JoinSet::new();
     let work = async {
-        note(ORDER);
+        run(ORDER);
         let handed = current();
-        tokio::spawn(within(handed.clone(), async { note(ORDER) })).await.unwrap();
+        tokio::spawn(within(handed.clone(), async { run(ORDER) })).await.unwrap();
         late.spawn(within(handed, async {
             wait.await.unwrap();
-            note(ORDER);
+            run(ORDER);
         }));
     };
     runs(&found, work).await;
@@ -88,7 +93,7 @@ async fn pieces_of_work_at_the_same_time_are_told_apart() {
     let one = async |times: usize, name: &str| {
         let work = async {
             for _ in 0..times {
-                note(ORDER);
+                run(ORDER);
                 tokio::task::yield_now().await;
             }
         };
@@ -104,7 +109,7 @@ async fn work_that_is_given_up_is_reported_all_the_same() {
     let found = Found::default();
     {
         let work = async {
-            (0..3).for_each(|_| note(ORDER));
+            (0..3).for_each(|_| run(ORDER));
             std::future::pending::<()>().await;
         };
         let mut work = std::pin::pin!(watch(&found, work, |()| "work".to_owned()));
@@ -115,7 +120,7 @@ async fn work_that_is_given_up_is_reported_all_the_same() {
 
 #[tokio::test]
 async fn outside_of_any_work_nothing_is_counted() {
-    note(ORDER);
+    run(ORDER);
     assert!(current().is_none());
     assert_eq!(within(None, async { 7 }).await, 7);
     assert_eq!(expected(Reason::Retry, async { 7 }).await, 7);
@@ -125,7 +130,7 @@ async fn outside_of_any_work_nothing_is_counted() {
 async fn the_same_finding_is_one_finding_and_only_the_latest_hundred_are_kept() {
     let found = Found::default();
     let repeat = async |name: String, times: u32| {
-        let work = async { (0..times).for_each(|_| note(ORDER)) };
+        let work = async { (0..times).for_each(|_| run(ORDER)) };
         watch(&found, work, |()| name).await;
     };
     for times in [5, 9, 4] {

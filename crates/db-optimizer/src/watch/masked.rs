@@ -22,7 +22,8 @@ pub(crate) fn masked(text: &str) -> String {
     line
 }
 
-fn without_values(text: &str) -> String {
+/// The text of any statement or message, with `?` for each string and number.
+pub(crate) fn without_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(next) = rest.chars().next() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::jobs::{
     Claim, Enqueued, Held, NewItem, NewJob, Offer, Outcome, Report, Settled, add_items, cancel,
-    claim, enqueue, extend, find, page, report, rotate, settle, tidy,
+    claim, enqueue, extend, find, overview, page, report, rotate, settle, tidy,
 };
 use jebi_db_optimizer::testing::{TestDatabase, assert_statements, run_as_service};
 use jebi_db_optimizer::{Author, Config, Pool};
@@ -641,4 +641,28 @@ async fn what_a_business_transaction_takes_back_was_never_enqueued() {
     drop(transaction);
     assert!(take(&db, HERE, &["sync"]).await.is_none());
     assert_eq!(db.number("SELECT count(*) FROM jobs").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_of_all_sellers_is_seen_at_once_with_what_waits_longest() {
+    let db = TestDatabase::new().await;
+    let (one, two) = (db.seller("one").await.seller(), db.seller("two").await.seller());
+    let seen = assert_statements(&db.pool, 2, overview(&db.pool)).await.unwrap();
+    assert_eq!((seen.jobs.len(), seen.open_items, seen.oldest_due), (0, 0, None));
+    start(&db, one, &job("sync"), 25).await;
+    start(&db, two, &job("sync"), 3).await;
+    db.run("UPDATE job_items SET due_at = now() - interval '1 hour' WHERE number = 3").await;
+    let seen = overview(&db.pool).await.unwrap();
+    assert_eq!((seen.jobs.len(), seen.open_items), (2, 28));
+    assert!(seen.oldest_due.unwrap() >= Duration::from_hours(1), "{seen:?}");
+    for _ in 0..2 {
+        let taken = take(&db, HERE, &["sync"]).await.unwrap();
+        end(&db, HERE, &taken, &Outcome::Done).await;
+    }
+    tidy(&db.pool).await.unwrap();
+    let seen = overview(&db.pool).await.unwrap();
+    let mut states: Vec<_> = seen.jobs.iter().map(|job| (job.state.as_str(), job.done)).collect();
+    states.sort_unstable();
+    assert_eq!(states, [("done", 3), ("running", 20)]);
+    assert_eq!((seen.open_items, seen.jobs[0].rate_per_second().is_some()), (5, true));
 }

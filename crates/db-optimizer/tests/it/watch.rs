@@ -1,9 +1,10 @@
 //! What is said of a database, each with the real cause of it.
 
 use jebi_db_optimizer::Error;
-use jebi_db_optimizer::testing::{TestDatabase, run_as_service};
+use jebi_db_optimizer::testing::{TestDatabase, assert_statements, run_as_service};
 use jebi_db_optimizer::watch::{
-    Indexes, Known, NoStatistics, Plans, Seen, Slow, Wanted, advise, look, look_as_owner, server,
+    Explanations, Indexes, Known, NoStatistics, Plans, Seen, Slow, Wanted, advise, look,
+    look_as_owner, server,
 };
 
 const ALL: Wanted = Wanted { slow: true, indexes: true };
@@ -298,4 +299,35 @@ async fn the_server_says_how_it_is_set_up() {
     assert!(server.is_autovacuum_on && server.max_connections > server.open_connections);
     let gone = look(&db.pool, ALL).await;
     assert!(!matches!(gone, Err(Error::Query { .. })), "also without our tables");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_statement_has_its_plan_without_values_or_the_reason_why_not() {
+    let db = TestDatabase::new().await;
+    // Shown as slow whatever the machine: each of them sleeps.
+    as_service(
+        &db,
+        "SELECT count(*), pg_sleep(0.11) FROM orders WHERE seller_id = gen_random_uuid() \
+         AND order_number = '010-1234-5678'",
+    )
+    .await;
+    as_service(&db, "DO 'BEGIN PERFORM pg_sleep(0.11); END'").await;
+    let explanations = Explanations::default();
+    let slow = seen(&db).await.slow.unwrap().unwrap().statements;
+    assert_eq!(slow.len(), 2, "{slow:?}");
+    explanations.follow(&db.pool, &slow).await.unwrap();
+    let explained = |beginning: &str| {
+        let one = slow.iter().find(|slow| slow.text.starts_with(beginning)).unwrap();
+        explanations.of(one.query_id).unwrap()
+    };
+    let plan = explained("SELECT").unwrap();
+    assert!(plan.contains(" on orders: ") && plan.contains("order_number = $"), "{plan}");
+    assert!(!plan.contains("1234"), "{plan}");
+    let why = explained("DO").unwrap_err();
+    assert!(why.starts_with("PostgreSQL does not plan it without its values: "), "{why}");
+    // They are known now, and nothing is left behind on the connections.
+    let again = explanations.follow(&db.pool, &slow);
+    assert_statements(&db.pool, 0, again).await.unwrap();
+    let prepared = "SELECT count(*) FROM pg_prepared_statements WHERE name = 'jebi_explained'";
+    assert_eq!(db.number(prepared).await, 0);
 }

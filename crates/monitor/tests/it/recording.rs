@@ -104,7 +104,7 @@ fn an_injected_slow_span_is_the_first_bottleneck_for_every_seed() {
             let took = 0.002 * random.normal().exp() + if at == 4 { 0.05 } else { 0.0 };
             operations[at].record(Duration::from_secs_f64(took), Outcome::Ok);
         }
-        assert_eq!(monitor.bottlenecks(MINUTE)[0].operation, "4", "seed {seed}");
+        assert_eq!(monitor.bottlenecks("*", MINUTE)[0].operation, "4", "seed {seed}");
     }
 }
 
@@ -150,4 +150,48 @@ fn gauges_and_ratios_are_merged_over_a_span() {
     let told = monitor.gauge_level("wait", MINUTE).unwrap();
     assert_eq!((told.mean(), told.min, told.max, told.last), (Some(3.0), 1.0, 5.0, 3.0));
     assert_eq!(monitor.ratio_level("hits", MINUTE).unwrap().mean(), Some(0.75));
+}
+
+#[test]
+fn operations_that_begin_alike_are_read_together() {
+    let (monitor, clock) = monitor();
+    for (name, outcome) in
+        [("http a", Outcome::Ok), ("http b", Outcome::Refused), ("sql a", Outcome::Error)]
+    {
+        monitor.track_operation(name).record(MINUTE, outcome);
+    }
+    monitor.collect();
+    clock.advance(Duration::from_secs(1));
+    monitor.track_operation("http b").record(Duration::from_millis(1), Outcome::Ok);
+    let sql = monitor.track_operation("sql a");
+    let _under_way = sql.scope();
+    let http = monitor.summary("http *", MINUTE).unwrap();
+    assert_eq!((http.count, http.refused, http.errors), (3, 1, 0));
+    assert_eq!(monitor.since_start("http *"), Some(http));
+    let series = monitor.series("http *", Resolution::Second).unwrap();
+    assert_eq!(series.iter().map(|window| window.value.count).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!(monitor.in_flight("http *").unwrap().count, 0);
+    assert_eq!(monitor.in_flight("*").unwrap().count, 1);
+    assert_eq!(monitor.bottlenecks("sql *", MINUTE).len(), 1);
+    assert_eq!(monitor.histogram("http *", MINUTE).unwrap().count_within(MINUTE / 2), 1);
+    assert_eq!(monitor.summary("none *", MINUTE), None);
+}
+
+#[test]
+fn the_last_whole_window_is_over_and_does_not_change() {
+    let (monitor, clock) = monitor();
+    let operation = monitor.track_operation("a");
+    let count = || monitor.latest("a", Resolution::Second).unwrap().count;
+    operation.record(MINUTE, Outcome::Ok);
+    monitor.gauge("level").set(2.0);
+    assert_eq!(count(), 0);
+    clock.advance(Duration::from_secs(1));
+    assert_eq!(count(), 1);
+    operation.record(MINUTE, Outcome::Ok);
+    assert_eq!(count(), 1);
+    let level = || monitor.latest_level("level", Resolution::Second).unwrap().mean();
+    assert_eq!(level(), Some(2.0));
+    clock.advance(Duration::from_secs(5));
+    assert_eq!((count(), level()), (0, None));
+    assert_eq!(monitor.latest("none", Resolution::Second), None);
 }

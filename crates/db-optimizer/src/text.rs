@@ -3,7 +3,7 @@
 
 /// A piece. Together they are the whole text again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Token<'a> {
+pub(crate) enum Token<'a> {
     /// A word, as it stands.
     Word(&'a str),
     /// `"…"`, with its quotes.
@@ -19,12 +19,12 @@ pub(super) enum Token<'a> {
 }
 
 impl<'a> Token<'a> {
-    pub(super) fn is_blank(&self) -> bool {
+    pub(crate) fn is_blank(&self) -> bool {
         matches!(self, Self::Blank(_))
     }
 
     /// As it stands; nothing for a placeholder.
-    pub(super) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         match self {
             Self::Word(text)
             | Self::Quoted(text)
@@ -36,7 +36,7 @@ impl<'a> Token<'a> {
     }
 
     /// The name of a column or a table, where it may be one. A quote inside a quoted name stays doubled.
-    pub(super) fn name(&self) -> Option<&'a str> {
+    pub(crate) fn name(&self) -> Option<&'a str> {
         match self {
             Self::Word(text) => Some(text),
             Self::Quoted(text) => text.strip_prefix('"')?.strip_suffix('"'),
@@ -46,7 +46,7 @@ impl<'a> Token<'a> {
 }
 
 /// Cuts a text into pieces. What is not closed goes on to the end.
-pub(super) fn tokens(text: &str) -> Vec<Token<'_>> {
+pub(crate) fn tokens(text: &str) -> Vec<Token<'_>> {
     let mut found = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {

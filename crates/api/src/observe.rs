@@ -1,29 +1,61 @@
-//! Sees which endpoints run a statement again and again.
+//! What is seen of every request: how long it took, which statements it repeated, and its trace.
 
+use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use futures::FutureExt as _;
 use jebi_db_optimizer::repeats;
+use jebi_monitor::Outcome;
+use opentelemetry::trace::FutureExt as _;
 
 use crate::state::State;
+use crate::telemetry;
 
-/// Counts the statements of a request, by its method and the pattern of its route: a path may hold what belongs
-/// in no log.
-pub(crate) async fn watch<B: MessageBody>(
+/// Sees a request to its end, under its method and the pattern of its route: a path may hold what belongs in no log.
+pub(crate) async fn observe<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+) -> Result<ServiceResponse<B>, Error> {
     let Some(state) = request.app_data::<Data<State>>().cloned() else {
         return next.call(request).await;
     };
-    let method = request.method().clone();
-    let name = |response: &Result<ServiceResponse<B>, actix_web::Error>| {
-        let answered = response.as_ref().ok();
-        let route = answered.and_then(|response| response.request().match_pattern());
-        format!("{method} {}", route.as_deref().unwrap_or("none"))
-    };
-    repeats::watch(&state.repeats, next.call(request), name).await
+    let pattern = request.match_pattern();
+    let endpoint = state.monitoring.endpoint(request.method().as_str(), pattern.as_deref());
+    let scope = endpoint.operation.scope();
+    let name = |_: &Result<_, _>| endpoint.name.clone();
+    let trace = state.traces.begin(&request, &endpoint.name);
+    let work = repeats::watch(&state.repeats, next.call(request), name);
+    let answered = match &trace {
+        Some(trace) => work.with_context(trace.clone()).left_future(),
+        None => work.right_future(),
+    }
+    .await;
+    let status = status(&answered);
+    scope.end(outcome(status));
+    if let Some(trace) = &trace {
+        telemetry::end(trace, status);
+    }
+    answered
+}
+
+fn status<B>(answered: &Result<ServiceResponse<B>, Error>) -> StatusCode {
+    match answered {
+        Ok(response) => response.status(),
+        Err(error) => error.as_response_error().status_code(),
+    }
+}
+
+fn outcome(status: StatusCode) -> Outcome {
+    if status.is_server_error() {
+        Outcome::Error
+    } else if status.is_client_error() {
+        Outcome::Refused
+    } else {
+        Outcome::Ok
+    }
 }
 
 #[cfg(test)]
@@ -79,16 +111,17 @@ mod tests {
         let lookup = |name: &str| match name {
             "DATABASE_URL" => Some(db.url()),
             "JEBI_MASTER_KEY" => Some(MASTER_KEY.to_owned()),
+            "JEBI_PERFORMANCE_LOG" => Some("off".to_owned()),
             _ => None,
         };
         let settings = Settings::from_lookup(&lookup).unwrap();
-        let state = State::new(db.pool.clone(), settings).unwrap();
+        let state = State::new(db.pool.clone(), settings, "127.0.0.1:1".parse().unwrap()).unwrap();
         let app = App::new()
             .app_data(Data::new(state.clone()))
             .route("/bad/{id}", web::get().to(bad))
             .route("/good/{id}", web::get().to(good))
             .route("/cached/{times}", web::get().to(cached))
-            .wrap(from_fn(watch));
+            .wrap(from_fn(observe));
         let service = init_service(app).await;
         let paths =
             ["/bad/sesame", "/good/sesame", "/cached/30", "/cached/1", "/none", "/bad/again"];

@@ -1,0 +1,236 @@
+//! What is looked at once a second.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use jebi_cache::NamespaceStats;
+use jebi_db_optimizer::{Pool, PoolWaits, jobs, timings};
+use jebi_monitor::{Change, Event};
+use serde_json::json;
+use tokio::time::MissedTickBehavior;
+
+use super::endpoints::HTTP;
+use super::log::Said;
+use super::system::Probe;
+use super::{MINUTE, Monitoring};
+use crate::problem::causes;
+use crate::state::State;
+
+/// The share of answers that the cache gave without a load; followed by a namespace, that of the namespace.
+pub(crate) const CACHE: &str = "cache ";
+/// The share of questions that this process answered itself.
+pub(crate) const L1: &str = "l1 ";
+/// The share of what this process could not answer that Redis could.
+pub(crate) const L2: &str = "l2 ";
+/// Connections that are lent.
+pub(crate) const POOL_IN_USE: &str = "pool in use";
+/// What callers waited for a connection, in the mean.
+pub(crate) const POOL_WAIT_MS: &str = "pool wait ms";
+/// Callers who waited, and the share of them who got none.
+pub(crate) const POOL_WAITS: &str = "pool waits";
+/// The process's share of all CPUs.
+pub(crate) const CPU: &str = "cpu share";
+/// The share of all CPUs that anything on the machine takes.
+pub(super) const HOST_CPU: &str = "host cpu share";
+/// The share of looks at which Redis was in use, where one is configured.
+pub(super) const REDIS: &str = "redis";
+/// For how long the oldest item has been due that nobody does.
+pub(super) const QUEUE_AGE_MS: &str = "queue age ms";
+
+const EVERY: Duration = Duration::from_secs(1);
+/// The queue is looked at by statements.
+const QUEUE_EVERY: u32 = 5;
+/// A collector gets durations so late at most.
+const METRICS_EVERY: u32 = 10;
+const LOG_EVERY: u32 = 60;
+
+/// Looks at all of it once a second, for ever; at the queue by `beside`, which no request waits for.
+pub(crate) async fn sample(state: State, beside: Pool) {
+    let monitoring = &state.monitoring;
+    let mut rounds = Rounds { probe: Probe::new(), before: Before::default() };
+    let mut tick = tokio::time::interval(EVERY);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut clock = Clocks::default();
+    for round in 0_u32.. {
+        tick.tick().await;
+        rounds.look(&state);
+        if round % QUEUE_EVERY == 0 {
+            look_at_queue(monitoring, &beside).await;
+        }
+        monitoring.monitor.collect();
+        state.live.tell(&state);
+        clock.compare();
+        monitoring.judge();
+        if round % METRICS_EVERY == 0 {
+            state.metrics.tick(&monitoring.monitor);
+        }
+        if round % LOG_EVERY == LOG_EVERY - 1 {
+            monitoring.log.say(Said::Minute { figures: minute(monitoring) });
+        }
+    }
+}
+
+/// What was counted when it was looked last.
+#[derive(Default)]
+struct Before {
+    spaces: Vec<NamespaceStats>,
+    waits: PoolWaits,
+    refused_names: u64,
+}
+
+struct Rounds {
+    probe: Probe,
+    before: Before,
+}
+
+impl Rounds {
+    fn look(&mut self, state: &State) {
+        let monitor = &state.monitoring.monitor;
+        self.look_at_cache(state);
+        let (pool, waits) = (state.db.state(), state.db.waits());
+        monitor.gauge(POOL_IN_USE).set(f64::from(pool.open.saturating_sub(pool.idle)));
+        let callers = waits.callers - self.before.waits.callers;
+        if callers > 0 {
+            let waited = waits.total.saturating_sub(self.before.waits.total).as_secs_f64() * 1e3;
+            #[expect(clippy::cast_precision_loss, reason = "a number of callers")]
+            monitor.gauge(POOL_WAIT_MS).set(waited / callers as f64);
+            monitor.ratio(POOL_WAITS).add(waits.refused - self.before.waits.refused, callers);
+        }
+        self.before.waits = waits;
+        let system = self.probe.look();
+        for (name, share) in [(CPU, system.cpu_share), (HOST_CPU, system.host_cpu_share)] {
+            if let Some(share) = share {
+                monitor.gauge(name).set(share);
+            }
+        }
+        state.monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner).system = system;
+        let refused = monitor.stats().operations_refused;
+        if self.before.refused_names == 0 && refused > 0 {
+            tracing::warn!(
+                "More than {} operations are named: the others are counted as one, `other`",
+                monitor.operations().len() - 1
+            );
+        }
+        self.before.refused_names = refused;
+    }
+
+    fn look_at_cache(&mut self, state: &State) {
+        let monitor = &state.monitoring.monitor;
+        let now = state.caches.all.counts();
+        let (mut hits, mut asked) = (0, 0);
+        for (at, space) in now.iter().enumerate() {
+            let before = self.before.spaces.get(at);
+            let since = |count: fn(&NamespaceStats) -> u64| count(space) - before.map_or(0, count);
+            let l1_hits = since(|space| space.l1_hits);
+            let (misses, l2_hits) = (since(|space| space.l1_misses), since(|space| space.l2_hits));
+            if l1_hits + misses > 0 {
+                let (all, name) = (l1_hits + misses, &space.name);
+                monitor.ratio(&format!("{CACHE}{name}")).add(l1_hits + l2_hits, all);
+                monitor.ratio(&format!("{L1}{name}")).add(l1_hits, all);
+                monitor.ratio(&format!("{L2}{name}")).add(l2_hits, misses);
+                hits += l1_hits + l2_hits;
+                asked += all;
+            }
+        }
+        monitor.ratio(CACHE).add(hits, asked);
+        if let Some(l2) = state.caches.all.l2_stats() {
+            monitor.ratio(REDIS).add(u64::from(l2.is_trusted && l2.is_called), 1);
+        }
+        self.before.spaces = now;
+    }
+}
+
+async fn look_at_queue(monitoring: &Monitoring, beside: &Pool) {
+    let queue = match jobs::overview(beside).await {
+        Ok(queue) => {
+            let age = queue.oldest_due.unwrap_or_default();
+            monitoring.monitor.gauge(QUEUE_AGE_MS).set(age.as_secs_f64() * 1e3);
+            Ok(Arc::new(queue))
+        }
+        Err(error) => {
+            tracing::debug!(causes = causes(&error), "the queue is not seen: {error}");
+            Err("PostgreSQL does not answer")
+        }
+    };
+    monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner).queue = queue;
+}
+
+impl Monitoring {
+    /// Judges the rules and tells what has changed.
+    fn judge(&self) {
+        let events = self.alerter().evaluate(&self.monitor);
+        for Event { change, alert } in events {
+            let (rule, subject) = (&*alert.rule, &*alert.subject);
+            let (value, threshold, unit) = (alert.value, alert.threshold, &*alert.unit);
+            match change {
+                Change::Raised => tracing::warn!(
+                    rule,
+                    subject,
+                    value,
+                    threshold,
+                    "{rule}: {subject} is at {value:.3} {unit}, the limit is {threshold} {unit}; \
+                     {}; {}",
+                    alert.cause,
+                    alert.next_step
+                ),
+                Change::Cleared => tracing::info!(rule, subject, "{rule}: {subject} is good again"),
+            }
+            self.log.say(Said::Alert(Event { change, alert }));
+        }
+    }
+}
+
+/// The figures of the last minute.
+fn minute(monitoring: &Monitoring) -> serde_json::Value {
+    let monitor = &monitoring.monitor;
+    let requests = monitor.summary(&format!("{HTTP}*"), MINUTE);
+    let statements = monitor.summary(&format!("{}*", timings::PREFIX), MINUTE);
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    let timed = |summary: Option<jebi_monitor::Summary>| {
+        summary.filter(|summary| summary.count > 0).map(|summary| {
+            json!({
+                "count": summary.count,
+                "errors": summary.errors,
+                "p50_ms": ms(summary.p50),
+                "p95_ms": ms(summary.p95),
+                "p99_ms": ms(summary.p99),
+            })
+        })
+    };
+    json!({
+        "requests": timed(requests),
+        "statements": timed(statements),
+        "hit_rate": monitor.ratio_level(CACHE, MINUTE).and_then(|level| level.mean()),
+        "cpu_share": monitor.gauge_level(CPU, MINUTE).and_then(|level| level.mean()),
+        "rss_bytes": monitoring.seen().system.rss_bytes,
+        "overall_score": monitoring.score().overall,
+    })
+}
+
+/// The clock that goes on and that of the day, compared.
+#[derive(Default)]
+struct Clocks {
+    before: Option<(std::time::Instant, std::time::SystemTime)>,
+}
+
+impl Clocks {
+    /// Tells of a step: curves are labelled by the time of the day, nothing is measured by it.
+    fn compare(&mut self) {
+        const STEP: Duration = Duration::from_secs(2);
+        let now = (std::time::Instant::now(), std::time::SystemTime::now());
+        if let Some((at, day)) = self.before.replace(now) {
+            let passed = now.0 - at;
+            let shown = match now.1.duration_since(day) {
+                Ok(forward) => forward.abs_diff(passed),
+                Err(backward) => backward.duration() + passed,
+            };
+            if shown > STEP {
+                tracing::warn!(
+                    step_seconds = shown.as_secs(),
+                    "The clock of the day was set, by {} s; durations are measured by another one",
+                    shown.as_secs()
+                );
+            }
+        }
+    }
+}
