@@ -70,7 +70,7 @@ impl Breaker {
         self.state
     }
 
-    /// How often it has opened.
+    /// How often it has opened, after it was closed.
     pub(crate) fn opened(&self) -> u64 {
         self.opened
     }
@@ -95,7 +95,8 @@ impl Breaker {
         }
     }
 
-    /// How a call ended that was admitted. True where that has opened the breaker.
+    /// How a call ended that was admitted. True where that has opened the breaker, which it does not
+    /// where it was open but for this call.
     pub(crate) fn record(&mut self, pass: Pass, is_outage: bool, now: Duration) -> bool {
         let opens = match (pass, self.state) {
             (Pass::Probe(_), _) => {
@@ -115,9 +116,10 @@ impl Breaker {
         };
         if opens {
             self.state = BreakerState::Open(now.saturating_add(self.config.open_for));
-            self.opened += 1;
         }
-        opens
+        let is_news = opens && pass == Pass::Normal;
+        self.opened += u64::from(is_news);
+        is_news
     }
 
     /// The deciding call was given up before it ended: another one may decide, at once.
@@ -163,8 +165,8 @@ mod tests {
         let probe = breaker.admit(NOW * 11);
         assert_eq!(probe, Pass::Probe(NOW * 5));
         assert_eq!(breaker.admit(NOW * 12), Pass::Refused(NOW * 5));
-        assert!(breaker.record(probe, true, NOW * 16));
-        assert_eq!(breaker.state(), BreakerState::Open(NOW * 26));
+        assert!(!breaker.record(probe, true, NOW * 16));
+        assert_eq!((breaker.state(), breaker.opened()), (BreakerState::Open(NOW * 26), 1));
         let probe = breaker.admit(NOW * 26);
         assert!(!breaker.record(probe, false, NOW * 27));
         assert_eq!(breaker.admit(NOW * 27), Pass::Normal);

@@ -39,7 +39,7 @@ pub struct AccountStats {
     pub errors: Vec<(Class, u64)>,
     /// How its breaker stands.
     pub breaker: BreakerState,
-    /// How often the breaker has opened.
+    /// How often the breaker has opened after it was closed.
     pub breaker_opened: u64,
     /// How long it is still to be left alone because it was told to.
     pub paused_for: Option<Duration>,
