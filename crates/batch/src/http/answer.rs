@@ -1,0 +1,164 @@
+//! What comes back, read within its bounds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::clock::Clock;
+use crate::http::body::Body;
+use crate::http::charset::Text;
+use crate::http::config::Config;
+use crate::http::error::{Error, Kind};
+use crate::http::request::Format;
+use crate::http::sniff::Sniffer;
+
+/// Bytes of a failure's body that are kept.
+const EXCERPT_BYTES: usize = 64 << 10;
+
+/// A whole answer with a status of 2xx.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub text: String,
+    /// Which charset the body was read in.
+    pub charset: &'static str,
+    /// Characters of it that were unreadable, and stand there as U+FFFD.
+    pub replacements: u64,
+    /// Bytes of the body as they came.
+    pub wire_bytes: u64,
+    /// Bytes of the body unpacked.
+    pub decoded_bytes: u64,
+}
+
+/// An answer with a status of 2xx that is being read.
+#[derive(Debug)]
+pub struct Reading {
+    response: reqwest::Response,
+    config: Arc<Config>,
+    clock: Clock,
+    deadline: Duration,
+    body: Body,
+    sniffer: Option<Sniffer>,
+    is_at_end: bool,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reading {
+    pub(super) fn new(
+        response: reqwest::Response,
+        config: Arc<Config>,
+        clock: Clock,
+        deadline: Duration,
+        place: OwnedSemaphorePermit,
+        expects: Format,
+    ) -> Result<Self, Error> {
+        if response.content_length().is_some_and(|length| length > config.max_wire_bytes) {
+            return Err(Error::new(Kind::WireTooLarge));
+        }
+        let header = |name| {
+            let value = response.headers().get(name);
+            value.and_then(|value| value.to_str().ok()).unwrap_or_default()
+        };
+        let coding = header(CONTENT_ENCODING).trim().to_ascii_lowercase();
+        let text = Text::new(header(CONTENT_TYPE));
+        let body =
+            Body::new(&coding, text, &config).ok_or_else(|| Error::new(Kind::Undecodable))?;
+        // Nothing is all there is to say of 204 and 205.
+        let is_empty = matches!(response.status().as_u16(), 204 | 205);
+        let sniffer = (!is_empty).then(|| Sniffer::new(expects));
+        let is_at_end = false;
+        Ok(Self { response, config, clock, deadline, body, sniffer, is_at_end, _place: place })
+    }
+
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// The headers of the answer.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        self.response.headers()
+    }
+
+    /// The next piece of the text, never empty; `None` at its end. After an error nothing comes.
+    ///
+    /// # Errors
+    /// See [`Kind`]: the body is cut short, too slow, too large, or not what was expected.
+    pub async fn next(&mut self) -> Result<Option<String>, Error> {
+        while !self.is_at_end {
+            let silent = self.clock.now().saturating_add(self.config.read_timeout);
+            let chunk = self.clock.before(silent.min(self.deadline), self.response.chunk()).await;
+            let fed = match chunk {
+                Some(Ok(Some(bytes))) => self.body.feed(&bytes),
+                Some(Ok(None)) => {
+                    self.is_at_end = true;
+                    self.body.end()
+                }
+                Some(Err(error)) => Err(Error::of_body(error)),
+                None if silent < self.deadline => Err(Error::new(Kind::ReadTimeout)),
+                None => Err(Error::new(Kind::TotalTimeout)),
+            };
+            let piece = fed.and_then(|()| self.piece());
+            match piece {
+                Ok(piece) if piece.is_empty() => {}
+                Ok(piece) => return Ok(Some(piece)),
+                Err(error) => {
+                    self.is_at_end = true;
+                    return Err(error);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The text that has come, checked.
+    fn piece(&mut self) -> Result<String, Error> {
+        let piece = self.body.take_text();
+        if self.body.replacements() > self.config.max_replacements {
+            return Err(Error::new(Kind::Charset));
+        }
+        let Some(sniffer) = &mut self.sniffer else { return Ok(piece) };
+        let judged = match sniffer.look(&piece) {
+            Ok(()) if self.is_at_end => sniffer.end(),
+            judged => judged,
+        };
+        judged.map_err(Error::new).map(|()| piece)
+    }
+
+    pub(super) async fn whole(mut self) -> Result<Answer, Error> {
+        let mut text = String::new();
+        while let Some(piece) = self.next().await? {
+            text.push_str(&piece);
+        }
+        Ok(Answer {
+            status: self.status(),
+            text,
+            charset: self.body.charset(),
+            replacements: self.body.replacements(),
+            wire_bytes: self.body.wire_bytes(),
+            decoded_bytes: self.body.decoded_bytes(),
+            headers: std::mem::take(self.response.headers_mut()),
+        })
+    }
+
+    /// The beginning of the text, as far as it can be read.
+    pub(super) async fn excerpt(mut self) -> String {
+        let mut text = String::new();
+        while let Ok(Some(piece)) = self.next().await {
+            text.push_str(&piece);
+            if text.len() >= EXCERPT_BYTES {
+                text.truncate(text.floor_char_boundary(EXCERPT_BYTES));
+                break;
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,100 @@
+//! What is sent.
+
+use std::fmt;
+
+use bytes::Bytes;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Method, Url};
+
+/// What the answer has to be. It is seen from the body, not from its content type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// JSON, whole.
+    Json,
+    /// XML that ends with a tag.
+    Xml,
+    /// Whatever it is.
+    #[default]
+    Any,
+}
+
+/// A request. Its `Debug` shows what a trace shows.
+#[derive(Clone)]
+pub struct Request {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) route: &'static str,
+    headers: HeaderMap,
+    body: Bytes,
+    pub(super) expects: Format,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.url.host_str().unwrap_or_default();
+        write!(formatter, "{} {host} {}", self.method, self.route)
+    }
+}
+
+impl Request {
+    /// A request. `route` is what traces and figures call it: the template of the path, such as
+    /// `/orders/{id}`, or the mode of an API with one path for all.
+    #[must_use]
+    pub fn new(method: Method, url: Url, route: &'static str) -> Self {
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { method, url, route, headers, body, expects: Format::default() }
+    }
+
+    /// Adds a header. Secrets are to be marked by [`HeaderValue::set_sensitive`].
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Adds parameters to the address, escaped.
+    #[must_use]
+    pub fn query<'a>(mut self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        self.url.query_pairs_mut().extend_pairs(pairs);
+        self
+    }
+
+    /// The body, and what it is.
+    #[must_use]
+    pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        self.body = body.into();
+        self
+    }
+
+    /// A form as the body, escaped, in UTF-8.
+    #[must_use]
+    pub fn form<'a>(self, pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        // An address escapes its parameters as a form does its fields.
+        let mut scratch = self.url.clone();
+        scratch.set_query(None);
+        scratch.query_pairs_mut().extend_pairs(pairs);
+        let body = scratch.query().unwrap_or_default().to_owned();
+        self.body("application/x-www-form-urlencoded", body)
+    }
+
+    /// What the answer has to be. Default whatever it is.
+    #[must_use]
+    pub fn expects(self, expects: Format) -> Self {
+        Self { expects, ..self }
+    }
+
+    pub(super) async fn send(
+        self,
+        client: &reqwest::Client,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        client
+            .request(self.method, self.url)
+            .headers(self.headers)
+            // Unpacked here, where it is counted.
+            .header(ACCEPT_ENCODING, "gzip")
+            .body(self.body)
+            .send()
+            .await
+    }
+}
