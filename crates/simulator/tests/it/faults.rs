@@ -117,6 +117,9 @@ fn a_black_hole_keeps_the_connection_and_says_nothing() {
     let mut stream = served.connect();
     stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
     stream.write_all(&written(&list(), true)).unwrap();
+    while served.simulator.in_flight().is_empty() {
+        std::thread::yield_now();
+    }
     let kind = stream.read(&mut [0; 1]).unwrap_err().kind();
     assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut));
     // Who comes on another connection waits for nobody.
