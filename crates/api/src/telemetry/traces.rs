@@ -44,6 +44,8 @@ impl Traces {
     /// Where the address cannot be used.
     pub(crate) fn new(otlp: Option<&Otlp>, instance: &str) -> anyhow::Result<Self> {
         let Some(otlp) = otlp else { return Ok(Self::default()) };
+        // The exporters' client asks the process which cryptography it has.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let exporter = SpanExporter::builder()
             .with_http()
             .with_protocol(Protocol::HttpBinary)
