@@ -9,7 +9,7 @@ use crate::process::Process;
 use crate::sellers::DEMO;
 use crate::services::{self, OWN_SERVERS};
 use crate::watcher::{Waited, Watcher};
-use crate::{env_file, record};
+use crate::{env_file, record, simulator};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -63,9 +63,10 @@ const STOP: &str = "`cargo xtask stop` stops all of it.";
 fn bring_up(place: &Place, watcher: &mut Watcher<'_>, orders: u64) -> Result<()> {
     let mut kept = Kept::load(place)?;
     // First, because a mistake in the code should cost nobody the wait for the rest.
-    let built = jebi::build()?;
+    let (built, simulator) = (jebi::build()?, simulator::build()?);
     let services = services::start(place, &mut kept, watcher)?;
-    let mut jebi = Jebi::install(&built, place, &services, &mut kept)?;
+    let simulator = simulator::start(&simulator, place, &mut kept, watcher)?;
+    let mut jebi = Jebi::install(&built, place, &services, &simulator, &mut kept)?;
     jebi.set_up(&services.database, &mut kept)?;
     jebi.seed(&services.database, orders)?;
     jebi.serve(place, &mut kept, watcher)?;

@@ -16,7 +16,7 @@ use crate::sellers::{DEMO, OTHER, Seller};
 use crate::service::Service;
 use crate::services::{Database, Services};
 use crate::watcher::Watcher;
-use crate::{command, environment, files, http};
+use crate::{command, environment, files, http, simulator};
 
 /// Builds the binary and tells where it is.
 ///
@@ -24,7 +24,16 @@ use crate::{command, environment, files, http};
 ///
 /// When it does not compile.
 pub(crate) fn build() -> Result<PathBuf> {
-    let mut build = command::cargo(["build", "-p", "jebi-api", "--bin", "jebi"])
+    program("jebi-api", "jebi")
+}
+
+/// Builds a program of the workspace and tells where it is.
+///
+/// # Errors
+///
+/// When it does not compile.
+pub(crate) fn program(package: &str, name: &str) -> Result<PathBuf> {
+    let mut build = command::cargo(["build", "-p", package, "--bin", name])
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped())
         .spawn()
@@ -32,18 +41,33 @@ pub(crate) fn build() -> Result<PathBuf> {
     let messages = build.stdout.take().context("cargo has no standard output")?;
     let mut binary = None;
     for line in BufReader::new(messages).lines() {
-        binary = executable(&line?).or(binary);
+        binary = executable(&line?, name).or(binary);
     }
-    ensure!(build.wait()?.success(), "jebi does not compile: correct what cargo says above");
-    binary.context("cargo does not say where it put jebi")
+    ensure!(build.wait()?.success(), "{name} does not compile: correct what cargo says above");
+    binary.with_context(|| format!("cargo does not say where it put {name}"))
 }
 
-fn executable(message: &str) -> Option<PathBuf> {
+/// Where cargo put the program of this name, where its message says so.
+fn executable(message: &str, name: &str) -> Option<PathBuf> {
     let message: Value = serde_json::from_str(message).ok()?;
-    if message["target"]["name"] != "jebi" {
+    if message["target"]["name"] != name {
         return None;
     }
     Some(PathBuf::from(message["executable"].as_str()?))
+}
+
+/// Takes a copy of a binary, so that the next build does not change what runs.
+///
+/// # Errors
+///
+/// When the copy cannot be written.
+pub(crate) fn copy(built: &Path, place: &Place, name: &str) -> Result<PathBuf> {
+    let (binary, attempt) = (place.path(name), place.path(&format!("{name}.new")));
+    // A running binary cannot be written, but another one can take its name.
+    fs::copy(built, &attempt)
+        .and_then(|_| fs::rename(&attempt, &binary))
+        .with_context(|| format!("cannot copy {name} to {}", binary.display()))?;
+    Ok(binary)
 }
 
 /// One version of the binary with the settings of one place.
@@ -53,8 +77,8 @@ pub(crate) struct Jebi {
 }
 
 impl Jebi {
-    /// Takes a copy of the binary, so that the next build does not change what runs or what
-    /// `JEBI_BIN` names.
+    /// Takes a copy of the binary, which is what `JEBI_BIN` names, and settings that point at our own servers and at the
+    /// simulator.
     ///
     /// # Errors
     ///
@@ -63,14 +87,10 @@ impl Jebi {
         built: &Path,
         place: &Place,
         services: &Services,
+        simulator: &[(String, String)],
         kept: &mut Kept,
     ) -> Result<Self> {
-        let binary = place.path("jebi");
-        let attempt = place.path("jebi.new");
-        // A running binary cannot be written, but another one can take its name.
-        fs::copy(built, &attempt)
-            .and_then(|_| fs::rename(&attempt, &binary))
-            .with_context(|| format!("cannot copy jebi to {}", binary.display()))?;
+        let binary = copy(built, place, "jebi")?;
         let mut settings = vec![
             ("DATABASE_URL".to_owned(), services.database.url.clone()),
             ("JEBI_MASTER_KEY".to_owned(), kept.secret("JEBI_MASTER_KEY")?),
@@ -81,6 +101,7 @@ impl Jebi {
             ),
         ];
         settings.extend(services.redis_url.clone().map(|url| ("REDIS_URL".to_owned(), url)));
+        settings.extend(simulator.iter().cloned());
         Ok(Self { binary, settings })
     }
 
@@ -105,7 +126,26 @@ impl Jebi {
             }
             self.import(&seller, database, kept)?;
         }
-        Ok(())
+        self.add_accounts(database, kept)
+    }
+
+    /// An account of each kind for *demo*, with what the simulator takes.
+    fn add_accounts(&self, database: &Database, kept: &mut Kept) -> Result<()> {
+        const ADDED: &str = "accounts";
+        if kept.get(ADDED) == Some(database.identity()) {
+            return Ok(());
+        }
+        for (kind, credentials) in simulator::CREDENTIALS {
+            let mut command = self.command(database);
+            command.args(["account", "add", "--seller", DEMO.name, "--kind", kind]);
+            command.args(["--name", "simulator"]);
+            for credential in *credentials {
+                command.args(["--credential", credential]);
+            }
+            let status = command::status(command.stdout(Stdio::null()))?;
+            ensure!(status.success(), "jebi cannot add an account of {kind}: it says why above");
+        }
+        kept.set(ADDED, database.identity())
     }
 
     /// Generated orders for *demo*. What is there already is not made again.
@@ -257,10 +297,10 @@ mod tests {
     fn cargo_says_where_the_binary_is() {
         let built =
             r#"{"reason":"compiler-artifact","target":{"name":"jebi"},"executable":"/t/jebi"}"#;
-        assert_eq!(executable(built), Some(PathBuf::from("/t/jebi")));
+        assert_eq!(executable(built, "jebi"), Some(PathBuf::from("/t/jebi")));
         let library =
             r#"{"reason":"compiler-artifact","target":{"name":"jebi"},"executable":null}"#;
-        assert_eq!(executable(library), None);
-        assert_eq!(executable("warning: unused"), None);
+        assert_eq!(executable(library, "jebi"), None);
+        assert_eq!(executable("warning: unused", "jebi"), None);
     }
 }

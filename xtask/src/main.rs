@@ -35,6 +35,7 @@ mod seed;
 mod sellers;
 mod service;
 mod services;
+mod simulator;
 mod soak;
 mod stop;
 mod test;

@@ -12,6 +12,7 @@ mod recommend;
 mod score;
 mod series;
 mod stream;
+mod wholesalers;
 
 pub(crate) use self::api::api_figures;
 pub(crate) use self::cache::cache_figures;
@@ -22,3 +23,4 @@ pub(crate) use self::real_time::real_time_figures;
 pub(crate) use self::score::health;
 pub(crate) use self::series::series_figures;
 pub(crate) use self::stream::{Feeds, Live, explain, follow_database, follow_keys, stream};
+pub(crate) use self::wholesalers::wholesaler_figures;

@@ -33,6 +33,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(performance::overview_figures)
             .service(performance::api_figures)
             .service(performance::real_time_figures)
+            .service(performance::wholesaler_figures)
             .service(performance::cache_figures)
             .service(performance::database_figures)
             .service(performance::start_optimization)

@@ -3,12 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
+use jebi_batch::Accounts;
 use jebi_cache::L1;
 use jebi_db_optimizer::repeats::Found;
 use jebi_db_optimizer::timings::Timings;
 use jebi_db_optimizer::watch::{Explanations, Plans};
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey, SessionKey};
+use jebi_monitor::{Config, Monitor};
 use jebi_work::{Wake, WarmUp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
     pub(crate) monitoring: Monitoring,
+    /// The accounts outside that this process calls.
+    pub(crate) outside: Arc<Accounts>,
     pub(crate) traces: Traces,
     pub(crate) metrics: Metrics,
     /// Whom what is measured is told.
@@ -81,6 +85,9 @@ impl State {
         let traces = Traces::new(otlp, &instance)?;
         let metrics = Metrics::new(otlp, &instance)?;
         let monitoring = Monitoring::new(instance, log);
+        // Its own: there may be many accounts, and they must not take the names of endpoints.
+        let outside =
+            Arc::new(Monitor::new(Config { max_window_bytes: 8 << 20, ..Config::default() }));
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
         let state = Self(Arc::new(Shared {
             db,
@@ -102,6 +109,7 @@ impl State {
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: settings.master_key,
+            outside: Arc::new(Accounts::new(&jebi_batch::Clock::system(), outside)),
             traces,
             metrics,
         }));

@@ -10,12 +10,13 @@ import { showFigures } from './figures.js';
 import { moment } from './format.js';
 import { announce, showHeader, showStream } from './header.js';
 import { showJobs } from './jobs.js';
+import { showWholesalers } from './wholesalers.js';
 import { showStatements } from './statements.js';
 import { listen } from './stream.js';
 import { showBottlenecks, showEndpoints } from './traffic.js';
 import { startLanguage, word } from './words.js';
 
-const LIVE = [showHeader, announce, showAlerts, showFigures, showEndpoints, showBottlenecks, showCache, showJobs, showRecommendations, (frame) => showPool(frame, database)];
+const LIVE = [showHeader, announce, showAlerts, showFigures, showEndpoints, showBottlenecks, showCache, showWholesalers, showJobs, showRecommendations, (frame) => showPool(frame, database)];
 const DATABASE = [showStatements, showIndexes, showTables, showAdvice];
 
 let live;

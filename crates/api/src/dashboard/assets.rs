@@ -42,6 +42,7 @@ const ASSETS: &[(&str, &[u8])] = assets!(
     "uplot.LICENSE",
     "uplot.css",
     "uplot.js",
+    "wholesalers.js",
     "words.js",
 );
 

@@ -11,6 +11,7 @@ use super::now::{AlertBody, CacheBody, DatabaseBody, JobsBody, SecondBody, Syste
 use super::recommend::{RecommendationBody, recommendations};
 use super::score::ScoreBody;
 use super::stream::{Feeds, stream};
+use super::wholesalers::AccountBody;
 use crate::auth::{Operator, PerformanceRead};
 use crate::monitoring::HTTP;
 use crate::params::Params;
@@ -37,6 +38,8 @@ pub(crate) struct LiveBody {
     database: DatabaseBody,
     system: SystemBody,
     jobs: JobsBody,
+    /// The accounts with wholesalers that this process has called.
+    wholesalers: Vec<AccountBody>,
     /// The latest, at most 256, the newest first.
     alerts: Vec<AlertBody>,
     recommendations: Vec<RecommendationBody>,
@@ -61,6 +64,7 @@ impl LiveBody {
             database: DatabaseBody::of(state),
             system: SystemBody::of(&seen),
             jobs: JobsBody::of(&seen),
+            wholesalers: AccountBody::all(state),
             alerts: monitoring.alerts().into_iter().map(AlertBody::from).collect(),
             recommendations: recommendations(state),
         }
