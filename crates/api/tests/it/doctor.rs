@@ -77,7 +77,10 @@ async fn of_a_healthy_service_nothing_is_bad_and_all_is_known() {
     let (is_good, checks) = doctor.checks();
     assert_eq!(verdicts(&checks, "bad"), Vec::<&str>::new(), "{checks:#?}");
     assert_eq!(verdicts(&checks, "unknown"), Vec::<&str>::new(), "{checks:#?}");
-    assert_eq!(verdicts(&checks, "warn"), ["track_io_timing"], "{checks:#?}");
+    let mut warned = verdicts(&checks, "warn");
+    // On a busy machine any statement may take 100 ms once.
+    warned.retain(|name| *name != "slow statements");
+    assert_eq!(warned, ["track_io_timing"], "{checks:#?}");
     assert!(is_good && checks.len() >= 24, "{checks:#?}");
     let output = doctor.run(&[]);
     let table = String::from_utf8(output.stdout).unwrap();
