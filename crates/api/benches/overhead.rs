@@ -77,7 +77,7 @@ fn ask(served: &Served, key: &str, count: usize, path: impl Fn(usize) -> String 
             threads.spawn(move || {
                 let mut stream = TcpStream::connect(&served.address).expect("it listens");
                 stream.set_nodelay(true).expect("a socket");
-                let mut answer = vec![0; 256 << 10];
+                let mut answer = vec![0; 1 << 20];
                 for n in (connection..count).step_by(CONNECTIONS) {
                     let head = format!(
                         "GET {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\r\n",
@@ -204,7 +204,7 @@ fn main() {
     println!("{:<10} {:>8}  [quartiles]", "", "median");
     let orders = "/api/v1/orders-optimized/";
     // A cached page is one of ten that are asked for again and again.
-    compare("cached", (&plain, &observed), &key, 4_000, |_, n| {
+    compare("cached", (&plain, &observed), &key, 10_000, |_, n| {
         format!("{orders}?page_size=50&page={}", n % 10 + 1)
     });
     // What nobody asked before is not cached: each filter begins at a moment of its own.

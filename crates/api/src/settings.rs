@@ -9,6 +9,7 @@ use std::time::Duration;
 use jebi_cache::{Builder, Cache, Compression, L1, Redis};
 use jebi_db_optimizer as db;
 use jebi_domain::MasterKey;
+use jebi_work::Addresses;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// A variable of the environment.
@@ -111,6 +112,31 @@ const OTLP_SAMPLED: Variable = Variable {
     meaning: "Which share of the requests is traced, of those whose caller does not say so by `traceparent`.",
 };
 
+const OWNERCLAN_API: Variable = Variable {
+    name: "OWNERCLAN_API_URL",
+    default: "https://api.ownerclan.com/v1/graphql",
+    is: "a URL",
+    meaning: "Where 오너클랜's GraphQL is. `cargo xtask dev` names the simulator, here and in the next three.",
+};
+const OWNERCLAN_AUTH: Variable = Variable {
+    name: "OWNERCLAN_AUTH_URL",
+    default: "https://auth.ownerclan.com/auth",
+    is: "a URL",
+    meaning: "Where 오너클랜 gives tokens.",
+};
+const ZENTRADE_BASE: Variable = Variable {
+    name: "ZENTRADE_BASE_URL",
+    default: "https://www.zentrade.co.kr",
+    is: "a URL",
+    meaning: "Where 젠트레이드 is, without the path of a call.",
+};
+const DOMEGGOOK_BASE: Variable = Variable {
+    name: "DOMEGGOOK_BASE_URL",
+    default: "https://domeggook.com",
+    is: "a URL",
+    meaning: "Where 도매꾹 is, without the path of a call.",
+};
+
 const REDIS_URL: Variable = Variable {
     name: "REDIS_URL",
     default: "",
@@ -197,6 +223,10 @@ const VARIABLES: &[&Variable] = &[
     &PERFORMANCE_LOG,
     &OTLP_ENDPOINT,
     &OTLP_SAMPLED,
+    &OWNERCLAN_API,
+    &OWNERCLAN_AUTH,
+    &ZENTRADE_BASE,
+    &DOMEGGOOK_BASE,
     &REDIS_URL,
     &REDIS_HOST,
     &REDIS_PORT,
@@ -249,6 +279,8 @@ pub struct Settings {
     pub performance_log: Option<PathBuf>,
     /// Where traces and metrics are sent, if anywhere.
     pub otlp: Option<Otlp>,
+    /// Where the wholesalers are.
+    pub addresses: Addresses,
     /// Where Redis is, if anywhere.
     pub redis_url: Option<SecretString>,
     /// What every key there begins with.
@@ -307,6 +339,7 @@ impl Settings {
         let performance_log = reader
             .read_with(&PERFORMANCE_LOG, |path| Some((path != "off").then(|| PathBuf::from(path))));
         let otlp = reader.otlp();
+        let addresses = reader.addresses();
         let redis_url = reader.redis_url();
         let redis_prefix = reader.read(&REDIS_PREFIX);
         let is_compressed: Option<bool> = reader.read(&COMPRESSION);
@@ -326,6 +359,7 @@ impl Settings {
                 workers: workers?,
                 performance_log: performance_log?,
                 otlp: otlp?,
+                addresses: addresses?,
                 redis_url: redis_url?,
                 redis_prefix: redis_prefix?,
                 compression: Compression {
@@ -467,11 +501,26 @@ impl Reader<'_> {
         if set.is_none() {
             return sampled.map(|_| None);
         }
-        let endpoint = self.read_with(&OTLP_ENDPOINT, |text| {
-            let is_url = text.starts_with("http://") || text.starts_with("https://");
-            is_url.then(|| text.to_owned())
-        });
+        let endpoint = self.url(&OTLP_ENDPOINT);
         Some(Some(Otlp { endpoint: endpoint?, sampled: sampled? }))
+    }
+
+    fn addresses(&mut self) -> Option<Addresses> {
+        let (api, auth) = (self.url(&OWNERCLAN_API), self.url(&OWNERCLAN_AUTH));
+        let (zentrade, domeggook) = (self.url(&ZENTRADE_BASE), self.url(&DOMEGGOOK_BASE));
+        Some(Addresses {
+            ownerclan_api: api?,
+            ownerclan_auth: auth?,
+            zentrade: zentrade?,
+            domeggook: domeggook?,
+        })
+    }
+
+    fn url(&mut self, variable: &Variable) -> Option<String> {
+        self.read_with(variable, |text| {
+            let is_url = text.starts_with("http://") || text.starts_with("https://");
+            is_url.then(|| text.trim_end_matches('/').to_owned())
+        })
     }
 
     fn read<T: FromStr>(&mut self, variable: &Variable) -> Option<T> {

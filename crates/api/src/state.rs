@@ -61,7 +61,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: SessionKey,
     pub(crate) known_keys: KnownKeys,
     pub(crate) limits: Limits,
-    pub(crate) master_key: MasterKey,
+    pub(crate) master_key: Arc<MasterKey>,
 }
 
 /// How a process is told from others: by its address, and by its machine's name where that is every address.
@@ -108,7 +108,7 @@ impl State {
             sessions: settings.master_key.session_key(),
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
-            master_key: settings.master_key,
+            master_key: Arc::new(settings.master_key),
             outside: Arc::new(Accounts::new(&jebi_batch::Clock::system(), outside)),
             traces,
             metrics,

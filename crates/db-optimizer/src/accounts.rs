@@ -75,6 +75,26 @@ async fn all(connection: &AsyncPgConnection, seller: SellerId) -> Result<Vec<Acc
     rows.into_iter().map(|row| row.assemble(ACTION, seller)).collect()
 }
 
+/// The account of this id, where it is the seller's. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`], [`Error::CorruptRow`].
+pub async fn find(pool: &Pool, seller: SellerId, id: AccountId) -> Result<Option<Account>, Error> {
+    one(&*pool.get().await?, seller, id).await
+}
+
+async fn one(
+    connection: &AsyncPgConnection,
+    seller: SellerId,
+    id: AccountId,
+) -> Result<Option<Account>, Error> {
+    const ACTION: &str = "read an account";
+    let statement =
+        Statement::<RowSql>::new(select("AND id = $2"), vec![Bind::from(seller), Bind::from(id)]);
+    let row: Option<Row> = statement.one(connection).await.optional().map_err(Error::of(ACTION))?;
+    row.map(|row| row.assemble(ACTION, seller)).transpose()
+}
+
 /// Lets nobody else change the seller's accounts until the transaction ends: they are changed one after the other. 1 statement.
 async fn hold(
     transaction: &Transaction<'_>,
@@ -99,13 +119,8 @@ pub async fn lock(
     seller: SellerId,
     id: AccountId,
 ) -> Result<Option<Account>, Error> {
-    const ACTION: &str = "read an account";
-    hold(transaction, seller, ACTION).await?;
-    let statement =
-        Statement::<RowSql>::new(select("AND id = $2"), vec![Bind::from(seller), Bind::from(id)]);
-    let row: Option<Row> =
-        statement.one(transaction).await.optional().map_err(Error::of(ACTION))?;
-    row.map(|row| row.assemble(ACTION, seller)).transpose()
+    hold(transaction, seller, "read an account").await?;
+    one(transaction, seller, id).await
 }
 
 /// Adds an account with all its credentials, or gives the one of the same kind and name what is new; and whether it was added.

@@ -78,6 +78,21 @@ pub(crate) fn key_statement(digest: Vec<u8>) -> Statement<KeySql> {
     )
 }
 
+/// The seller of this id, for work that is done for them. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn of(pool: &Pool, seller: SellerId) -> Result<Option<Seller>, Error> {
+    let statement = Statement::<(UuidSql, Binary)>::new(
+        "SELECT id, key_salt FROM sellers WHERE id = $1",
+        vec![Bind::from(seller)],
+    );
+    let connection = pool.get().await?;
+    let found: Option<(Uuid, Vec<u8>)> =
+        statement.one(&connection).await.optional().map_err(Error::of("read a seller"))?;
+    Ok(found.map(|(id, key_salt)| Seller { id: id.into(), key_salt }))
+}
+
 /// The seller of this name. Statements: 1.
 ///
 /// # Errors

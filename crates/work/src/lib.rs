@@ -13,6 +13,7 @@
 //! # drop(kinds);
 //! ```
 
+mod addresses;
 mod backoff;
 mod config;
 mod error;
@@ -21,6 +22,7 @@ mod optimize;
 mod runner;
 mod work;
 
+pub use addresses::Addresses;
 pub use config::Config;
 pub use error::{Error, Failure};
 pub use kind::{Ended, Kinds, Outcome, Policy};

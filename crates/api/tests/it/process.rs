@@ -20,6 +20,11 @@ pub(crate) fn jebi(database_url: &str) -> Command {
         .env("JEBI_LISTEN", "127.0.0.1:0")
         .env("JEBI_LOG", "debug")
         .env("JEBI_PERFORMANCE_LOG", "off")
+        // Nobody outside is called by a test.
+        .env("OWNERCLAN_API_URL", "http://127.0.0.1:1")
+        .env("OWNERCLAN_AUTH_URL", "http://127.0.0.1:1")
+        .env("ZENTRADE_BASE_URL", "http://127.0.0.1:1")
+        .env("DOMEGGOOK_BASE_URL", "http://127.0.0.1:1")
         .env("DATABASE_POOL_SIZE", "2");
     command
 }
