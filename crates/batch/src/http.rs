@@ -7,18 +7,19 @@ mod config;
 mod error;
 mod request;
 mod sniff;
+mod transport;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::redirect;
-use rustls::crypto::ring;
-use rustls::{ClientConfig, RootCertStore};
+use reqwest::header::{ACCEPT_ENCODING, USER_AGENT};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::retry_after::parse_retry_after;
+
+use transport::Network;
 
 pub use answer::{Answer, Reading};
 pub use config::Config;
@@ -26,6 +27,7 @@ pub use error::{Error, Kind};
 pub use request::{Format, Request};
 pub use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 pub use reqwest::{Method, Url};
+pub use transport::{Incoming, Transport};
 
 /// The client of one account: its own connections, and bounds on all that comes in. A clone shares
 /// them.
@@ -34,7 +36,8 @@ pub use reqwest::{Method, Url};
 /// where a connection is a call.
 #[derive(Debug, Clone)]
 pub struct Client {
-    inner: reqwest::Client,
+    transport: Arc<dyn Transport>,
+    user_agent: HeaderValue,
     config: Arc<Config>,
     clock: Clock,
     places: Arc<Semaphore>,
@@ -46,23 +49,24 @@ impl Client {
     /// # Errors
     /// [`Kind::Setup`] where the user agent is none.
     pub fn new(config: Config, clock: &Clock) -> Result<Self, Error> {
+        let network = Network::new(&config)?;
+        Self::over(Arc::new(network), config, clock)
+    }
+
+    /// A client that goes over something else than the network.
+    ///
+    /// # Errors
+    /// [`Kind::Setup`] where the user agent is none.
+    pub fn over(
+        transport: Arc<dyn Transport>,
+        config: Config,
+        clock: &Clock,
+    ) -> Result<Self, Error> {
         let connections = config.max_connections.clamp(1, Semaphore::MAX_PERMITS);
-        #[expect(clippy::disallowed_methods, reason = "this is the wrapper")]
-        let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls())
-            .http1_only()
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .user_agent(&config.user_agent)
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(connections)
-            .pool_idle_timeout(config.keep_alive)
-            .build()
-            .map_err(|error| Error::new(Kind::Setup).because(error))?;
+        let user_agent =
+            HeaderValue::from_str(&config.user_agent).map_err(|_| Error::new(Kind::Setup))?;
         let places = Arc::new(Semaphore::new(connections));
-        Ok(Self { inner, config: Arc::new(config), clock: clock.clone(), places })
+        Ok(Self { transport, user_agent, config: Arc::new(config), clock: clock.clone(), places })
     }
 
     /// Sends, and reads the whole answer as text.
@@ -97,24 +101,26 @@ impl Client {
         let deadline = self.clock.now().saturating_add(self.config.total_timeout);
         let place = self.place(deadline).await?;
         let expects = request.expects;
-        let sent = request.send(&self.inner);
+        // Unpacked here, where it is counted.
+        let request = request.header(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let sent = self.transport.send(request.header(USER_AGENT, self.user_agent.clone()));
         let answered = self.clock.now().saturating_add(self.config.read_timeout);
-        let response = match self.clock.before(answered.min(deadline), sent).await {
-            Some(response) => response.map_err(Error::of_head)?,
+        let incoming = match self.clock.before(answered.min(deadline), sent).await {
+            Some(incoming) => incoming?,
             None if answered < deadline => return Err(Error::new(Kind::ReadTimeout)),
             None => return Err(Error::new(Kind::TotalTimeout)),
         };
-        let status = response.status();
-        let failed = match status.as_u16() {
+        let status = incoming.status;
+        let failed = match status {
             200..=299 => None,
             code @ 300..=399 => Some(Kind::Redirect(code)),
             code => Some(Kind::Status(code)),
         };
-        let failed = failed.map(|kind| self.failed(kind, response.headers()));
+        let failed = failed.map(|kind| self.failed(kind, &incoming.headers));
         // A failure is told in any format.
         let expects = if failed.is_some() { Format::Any } else { expects };
         let config = self.config.clone();
-        let reading = Reading::new(response, config, self.clock.clone(), deadline, place, expects);
+        let reading = Reading::new(incoming, config, self.clock.clone(), deadline, place, expects);
         match (failed, reading) {
             (None, reading) => reading,
             (Some(error), Err(_)) => Err(error),
@@ -134,16 +140,6 @@ impl Client {
             .and_then(|value| parse_retry_after(value, text("date"), self.clock.today()));
         Error { retry_after, ..Error::new(kind) }
     }
-}
-
-/// TLS by ring, with the roots that the program brings along: the machine needs none.
-fn tls() -> ClientConfig {
-    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("ring speaks the versions that are the default")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
 }
 
 /// What a trace shows of a call: method, host and the template of the path, and how it ended. Never

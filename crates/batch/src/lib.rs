@@ -18,6 +18,7 @@ mod rate;
 mod recent;
 mod retry;
 mod retry_after;
+pub mod wholesaler;
 mod window;
 
 pub use account::{Account, AccountConfig, AccountStats, Api};

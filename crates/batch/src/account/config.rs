@@ -67,6 +67,13 @@ impl AccountConfig {
                 (25, rates, 180)
             }
         };
-        Self { limit, rates, pause: Duration::from_secs(pause), ..Self::default() }
+        // A token is good for weeks: who asks for many has lost its way.
+        let logins = vec![Rate::per_day(240).burst(5)];
+        let api_rates = match wholesaler {
+            Wholesaler::Ownerclan => BTreeMap::from([("auth".to_owned(), logins)]),
+            Wholesaler::Domeggook => BTreeMap::from([("setLogin".to_owned(), logins)]),
+            Wholesaler::Zentrade => BTreeMap::new(),
+        };
+        Self { limit, rates, api_rates, pause: Duration::from_secs(pause), ..Self::default() }
     }
 }

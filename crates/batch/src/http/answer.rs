@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use futures::StreamExt as _;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock::Clock;
@@ -13,6 +14,7 @@ use crate::http::config::Config;
 use crate::http::error::{Error, Kind};
 use crate::http::request::Format;
 use crate::http::sniff::Sniffer;
+use crate::http::transport::Incoming;
 
 /// Bytes of a failure's body that are kept.
 const EXCERPT_BYTES: usize = 64 << 10;
@@ -39,7 +41,7 @@ pub struct Answer {
 /// An answer with a status of 2xx that is being read.
 #[derive(Debug)]
 pub struct Reading {
-    response: reqwest::Response,
+    incoming: Incoming,
     config: Arc<Config>,
     clock: Clock,
     deadline: Duration,
@@ -51,41 +53,42 @@ pub struct Reading {
 
 impl Reading {
     pub(super) fn new(
-        response: reqwest::Response,
+        incoming: Incoming,
         config: Arc<Config>,
         clock: Clock,
         deadline: Duration,
         place: OwnedSemaphorePermit,
         expects: Format,
     ) -> Result<Self, Error> {
-        if response.content_length().is_some_and(|length| length > config.max_wire_bytes) {
-            return Err(Error::new(Kind::WireTooLarge));
-        }
         let header = |name| {
-            let value = response.headers().get(name);
+            let value = incoming.headers.get(name);
             value.and_then(|value| value.to_str().ok()).unwrap_or_default()
         };
+        let announced: Option<u64> = header(CONTENT_LENGTH).parse().ok();
+        if announced.is_some_and(|length| length > config.max_wire_bytes) {
+            return Err(Error::new(Kind::WireTooLarge));
+        }
         let coding = header(CONTENT_ENCODING).trim().to_ascii_lowercase();
         let text = Text::new(header(CONTENT_TYPE));
         let body =
             Body::new(&coding, text, &config).ok_or_else(|| Error::new(Kind::Undecodable))?;
         // Nothing is all there is to say of 204 and 205.
-        let is_empty = matches!(response.status().as_u16(), 204 | 205);
+        let is_empty = matches!(incoming.status, 204 | 205);
         let sniffer = (!is_empty).then(|| Sniffer::new(expects));
         let is_at_end = false;
-        Ok(Self { response, config, clock, deadline, body, sniffer, is_at_end, _place: place })
+        Ok(Self { incoming, config, clock, deadline, body, sniffer, is_at_end, _place: place })
     }
 
     /// The status of the answer.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.response.status().as_u16()
+        self.incoming.status
     }
 
     /// The headers of the answer.
     #[must_use]
     pub fn headers(&self) -> &HeaderMap {
-        self.response.headers()
+        &self.incoming.headers
     }
 
     /// The next piece of the text, never empty; `None` at its end. After an error nothing comes.
@@ -95,14 +98,15 @@ impl Reading {
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         while !self.is_at_end {
             let silent = self.clock.now().saturating_add(self.config.read_timeout);
-            let chunk = self.clock.before(silent.min(self.deadline), self.response.chunk()).await;
+            let chunk =
+                self.clock.before(silent.min(self.deadline), self.incoming.body.next()).await;
             let fed = match chunk {
-                Some(Ok(Some(bytes))) => self.body.feed(&bytes),
-                Some(Ok(None)) => {
+                Some(Some(Ok(bytes))) => self.body.feed(&bytes),
+                Some(None) => {
                     self.is_at_end = true;
                     self.body.end()
                 }
-                Some(Err(error)) => Err(Error::of_body(error)),
+                Some(Some(Err(error))) => Err(error),
                 None if silent < self.deadline => Err(Error::new(Kind::ReadTimeout)),
                 None => Err(Error::new(Kind::TotalTimeout)),
             };
@@ -145,7 +149,7 @@ impl Reading {
             replacements: self.body.replacements(),
             wire_bytes: self.body.wire_bytes(),
             decoded_bytes: self.body.decoded_bytes(),
-            headers: std::mem::take(self.response.headers_mut()),
+            headers: std::mem::take(&mut self.incoming.headers),
         })
     }
 

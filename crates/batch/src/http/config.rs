@@ -56,6 +56,27 @@ impl Config {
             Wholesaler::Domeggook => (25, 30),
         };
         let read_timeout = Duration::from_secs(read_seconds);
-        Self { max_connections, read_timeout, total_timeout: read_timeout * 2, ..Self::default() }
+        let config = Self {
+            max_connections,
+            read_timeout,
+            total_timeout: read_timeout * 2,
+            ..Self::default()
+        };
+        match wholesaler {
+            Wholesaler::Ownerclan | Wholesaler::Domeggook => config,
+            Wholesaler::Zentrade => Self {
+                // Read as a stream, so that its size costs no memory.
+                max_wire_bytes: 256 << 20,
+                max_decoded_bytes: 512 << 20,
+                // Its firewall turns away who does not begin as browsers do.
+                user_agent: concat!(
+                    "Mozilla/5.0 (compatible; jebi/",
+                    env!("CARGO_PKG_VERSION"),
+                    ")"
+                )
+                .to_owned(),
+                ..config
+            },
+        }
     }
 }

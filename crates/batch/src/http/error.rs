@@ -88,7 +88,9 @@ pub struct Error {
 }
 
 impl Error {
-    pub(super) fn new(kind: Kind) -> Self {
+    /// A failure of a kind, about which nothing more is known.
+    #[must_use]
+    pub fn new(kind: Kind) -> Self {
         Self { kind, retry_after: None, body: String::new(), source: None }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 
 /// What the answer has to be. It is seen from the body, not from its content type.
@@ -24,8 +24,8 @@ pub struct Request {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) route: &'static str,
-    headers: HeaderMap,
-    body: Bytes,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
     pub(super) expects: Format,
 }
 
@@ -84,17 +84,27 @@ impl Request {
         Self { expects, ..self }
     }
 
-    pub(super) async fn send(
-        self,
-        client: &reqwest::Client,
-    ) -> Result<reqwest::Response, reqwest::Error> {
-        client
-            .request(self.method, self.url)
-            .headers(self.headers)
-            // Unpacked here, where it is counted.
-            .header(ACCEPT_ENCODING, "gzip")
-            .body(self.body)
-            .send()
-            .await
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Where it goes, parameters included. It may hold secrets.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The headers.
+    #[must_use]
+    pub fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// What is sent along.
+    #[must_use]
+    pub fn bytes(&self) -> &Bytes {
+        &self.body
     }
 }

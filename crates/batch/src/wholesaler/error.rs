@@ -1,0 +1,63 @@
+//! Why a stream ends before its end.
+
+use crate::outcome::{self, Class, Failure};
+
+/// Why a stream ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A call failed, and was repeated as often as that makes sense.
+    #[error("{api}: {source}")]
+    Call {
+        /// Which.
+        api: &'static str,
+        /// How, and what that means.
+        source: outcome::Error,
+    },
+    /// The list goes on and on without anything new: a cursor that does not advance, pages that are
+    /// all the same.
+    #[error("{0} does not get on")]
+    Stuck(&'static str),
+    /// A checkpoint of another stream, or of another wholesaler.
+    #[error("the checkpoint belongs to another stream")]
+    ForeignCheckpoint,
+    /// A window that ends before it begins.
+    #[error("the window ends before it begins")]
+    BadWindow,
+}
+
+impl Error {
+    /// What it is as far as repeating is concerned.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Call { source, .. } => source.failure.class,
+            Self::Stuck(_) => Class::Unusable,
+            Self::ForeignCheckpoint | Self::BadWindow => Class::Rejected,
+        }
+    }
+}
+
+/// What a wholesaler says about a call that it did not do. Its words, cut and made harmless.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{code} {message}")]
+pub struct Refusal {
+    /// A code, where it has one.
+    pub code: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &str, message: &str) -> Self {
+        Self { code: harmless(code), message: harmless(message) }
+    }
+
+    pub(super) fn of(self, class: Class) -> Failure {
+        Failure::new(class).because(self)
+    }
+}
+
+/// Nothing of it begins a line of a log, or fills one.
+fn harmless(text: &str) -> String {
+    text.chars().take(200).map(|one| if one.is_control() { ' ' } else { one }).collect()
+}

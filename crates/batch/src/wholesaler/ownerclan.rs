@@ -1,0 +1,164 @@
+//! 오너클랜: GraphQL, by cursors, with a token from another address.
+
+mod answer;
+mod history;
+mod items;
+mod login;
+mod product;
+
+use std::sync::Arc;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream;
+use jebi_domain::{Credential, Wholesaler};
+use serde_json::{Value, json};
+
+use crate::http::{Format, HeaderName, HeaderValue, Method, Request, Url};
+use crate::outcome::{Class, Failure};
+use crate::wholesaler::Catalogue;
+use crate::wholesaler::error::Error;
+use crate::wholesaler::key::Key;
+use crate::wholesaler::line::Line;
+use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window};
+use crate::wholesaler::session::Session;
+
+use answer::Unauthorized;
+use history::History;
+use items::Items;
+
+/// What logs in to Ownerclan.
+#[derive(Debug, Clone)]
+pub struct OwnerclanLogin {
+    /// The seller's name.
+    pub username: Credential,
+    /// The seller's password.
+    pub password: Credential,
+}
+
+/// Ownerclan as one seller sees it. A clone shares the token.
+#[derive(Debug, Clone)]
+pub struct Ownerclan(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    line: Line,
+    login: OwnerclanLogin,
+    api_url: Url,
+    auth_url: Url,
+    session: Session,
+}
+
+impl Ownerclan {
+    /// The catalogue behind these addresses: that of the API, and that which gives tokens.
+    #[must_use]
+    pub fn new(line: Line, login: OwnerclanLogin, api_url: Url, auth_url: Url) -> Self {
+        let session = Session::new(line.clock());
+        Self(Arc::new(Inner { line, login, api_url, auth_url, session }))
+    }
+
+    /// What a query says, read; `None` where that is more than is read. A token that is void is
+    /// renewed once.
+    async fn query<T: Send>(
+        &self,
+        query: &str,
+        api: &'static str,
+        variables: Value,
+        read: impl Fn(&str) -> Result<T, Failure> + Send + Sync,
+    ) -> Result<Option<T>, Error> {
+        let body = json!({ "query": query, "variables": variables }).to_string();
+        let mut is_renewed = false;
+        loop {
+            let Inner { line, session, api_url, .. } = &*self.0;
+            let token = session.token(login::log_in(&self.0)).await?;
+            let request = Request::new(Method::POST, api_url.clone(), api)
+                .header(HeaderName::from_static("authorization"), bearer(&token))
+                .body("application/json", body.clone())
+                .expects(Format::Json);
+            let result = line.read_bounded(api, request, |answer| read(&answer.text)).await;
+            match result {
+                Err(error) if is_unauthorized(&error) => {
+                    session.forget(&token).await;
+                    if is_renewed {
+                        return Err(error);
+                    }
+                    is_renewed = true;
+                }
+                result => return result,
+            }
+        }
+    }
+}
+
+fn bearer(token: &str) -> HeaderValue {
+    let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
+        .expect("a token is letters, digits and a few marks");
+    value.set_sensitive(true);
+    value
+}
+
+/// Whether the token was not good: said with 401, or with 200 and an error.
+fn is_unauthorized(error: &Error) -> bool {
+    let Error::Call { source, .. } = error else { return false };
+    let cause = source.failure.cause();
+    let is_401 = |error: &crate::http::Error| error.kind == crate::http::Kind::Status(401);
+    cause
+        .is_some_and(|cause| cause.is::<Unauthorized>() || cause.downcast_ref().is_some_and(is_401))
+}
+
+impl Catalogue for Ownerclan {
+    fn wholesaler(&self) -> Wholesaler {
+        Wholesaler::Ownerclan
+    }
+
+    fn walk(&self, from: Option<&Checkpoint>) -> Pages {
+        let after = match from {
+            None => None,
+            Some(Checkpoint(Place::OwnerclanItems { after })) => Some(after.clone()),
+            Some(_) => return foreign(),
+        };
+        let walk = Items::new(self.clone(), after);
+        stream::try_unfold(Some(walk), |walk| async move {
+            let Some(walk) = walk else { return Ok(None) };
+            walk.page().await.map(Some)
+        })
+        .boxed()
+    }
+
+    /// Three months back at most, in windows of a week.
+    fn changes(&self, window: Window, from: Option<&Checkpoint>) -> Pages {
+        let begun = match from {
+            None => None,
+            Some(Checkpoint(Place::OwnerclanHistory { from, to, after })) => {
+                Some((*from, *to, after.clone()))
+            }
+            Some(_) => return foreign(),
+        };
+        let Some(history) = History::new(self.clone(), window, begun) else {
+            return failed(Error::BadWindow);
+        };
+        stream::try_unfold(Some(history), |history| async move {
+            let Some(history) = history else { return Ok(None) };
+            history.page().await.map(Some)
+        })
+        .boxed()
+    }
+
+    fn find<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Page, Error>> {
+        Box::pin(items::find(self, keys))
+    }
+}
+
+/// A stream that ends before it begins.
+pub(super) fn failed(error: Error) -> Pages {
+    stream::iter([Err(error)]).boxed()
+}
+
+pub(super) fn foreign() -> Pages {
+    failed(Error::ForeignCheckpoint)
+}
+
+/// An answer that is not in the shape that was agreed on.
+fn unusable(why: &'static str) -> Failure {
+    Failure::new(Class::Unusable).because(why)
+}

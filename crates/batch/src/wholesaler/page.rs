@@ -1,0 +1,136 @@
+//! What streams give: pages, and where they go on.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
+
+use crate::wholesaler::error::Error;
+use crate::wholesaler::key::Key;
+use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
+
+/// Pages, one after another.
+pub type Pages = BoxStream<'static, Result<Page, Error>>;
+
+/// Some items of a catalogue. How many there were is [`Page::read`]: what is new, what is rejected and
+/// what came again.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What can be used.
+    pub products: Vec<WholesaleProduct>,
+    /// What cannot, and why.
+    pub rejected: Vec<Rejected>,
+    /// What was asked for and is not there.
+    pub missing: Vec<Key>,
+    /// How many items, or events about items, were read.
+    pub read: usize,
+    /// How many of them the stream had told before.
+    pub repeated: usize,
+    /// How many items there are, the wholesaler says. It may lie.
+    pub total: Option<u64>,
+    /// Where it goes on after this page; `None` after the last.
+    pub next: Option<Checkpoint>,
+}
+
+impl Page {
+    /// Takes in what came of some keys that were asked for. Who is not there is missing, but where it
+    /// cannot be told which of them came broken.
+    pub(super) fn sort(
+        &mut self,
+        asked: &[Key],
+        items: impl Iterator<Item = Result<WholesaleProduct, Rejected>>,
+    ) {
+        let asked_for: HashSet<&Key> = asked.iter().collect();
+        let (mut told, mut is_sure) = (HashSet::new(), true);
+        for item in items {
+            match item {
+                Ok(product) if !asked_for.contains(&product.key) => {
+                    is_sure = false;
+                    let key = Some(product.key);
+                    self.rejected.push(Rejected { key, reason: Reason::Contradictory("key") });
+                }
+                Ok(product) if told.insert(product.key.clone()) => self.products.push(product),
+                Ok(_) => {}
+                Err(rejected) => {
+                    is_sure &= rejected.key.is_some();
+                    told.extend(rejected.key.clone());
+                    self.rejected.push(rejected);
+                }
+            }
+        }
+        let silent = asked.iter().filter(|key| !told.contains(*key)).cloned();
+        if is_sure {
+            self.missing.extend(silent);
+        } else {
+            let reason = Reason::Missing("item");
+            self.rejected.extend(silent.map(|key| Rejected { key: Some(key), reason }));
+        }
+    }
+}
+
+/// From a moment to a later one, which must not lie in the future.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// The first moment.
+    pub since: DateTime<Utc>,
+    /// The last moment.
+    pub until: DateTime<Utc>,
+}
+
+/// A place in a walk, or in the changes of a window. It can be stored, and resumed from by another
+/// process: there nothing is lost, and what was read after it comes again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Checkpoint(pub(super) Place);
+
+/// What a checkpoint says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "snake_case")]
+pub(super) enum Place {
+    OwnerclanItems {
+        /// The cursor of the last item that was had.
+        after: String,
+    },
+    OwnerclanHistory {
+        /// Milliseconds since 1970, of the part of the window that is read.
+        from: i64,
+        to: i64,
+        after: Option<String>,
+    },
+    /// The begin of the first of its two files. A file cannot be entered in the middle.
+    ZentradeNormal,
+    /// The begin of the second.
+    ZentradeSoldOut,
+    DomeggookItems {
+        page: u64,
+    },
+    DomeggookChanges {
+        /// Days since 1970, in Korea.
+        day: i64,
+        page: u64,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_is_stored_as_json() {
+        let after = Some("aGlzdDo1".to_owned());
+        for (place, json) in [
+            (Place::ZentradeSoldOut, r#"{"of":"zentrade_sold_out"}"#),
+            (Place::DomeggookItems { page: 7 }, r#"{"of":"domeggook_items","page":7}"#),
+            (
+                Place::OwnerclanHistory { from: 1, to: 2, after },
+                r#"{"of":"ownerclan_history","from":1,"to":2,"after":"aGlzdDo1"}"#,
+            ),
+        ] {
+            let checkpoint = Checkpoint(place);
+            assert_eq!(serde_json::to_string(&checkpoint).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Checkpoint>(json).unwrap(), checkpoint);
+        }
+        assert!(serde_json::from_str::<Checkpoint>(r#"{"of":"elsewhere"}"#).is_err());
+    }
+}
