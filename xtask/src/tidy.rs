@@ -30,6 +30,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "jebi-db-optimizer",
             "jebi-batch",
             "jebi-work",
+            // For its tests alone.
+            "jebi-simulator",
         ],
     ),
     ("jebi-simulator", &["jebi-domain"]),

@@ -42,6 +42,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(accounts::create)
             .service(accounts::update)
             .service(accounts::remove_account)
+            .service(accounts::check_account)
             .service(jobs::list)
             .service(jobs::events)
             .service(jobs::find)

@@ -57,6 +57,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let workers = settings.workers;
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
     let url = settings.database_url.expose_secret().to_owned();
+    let addresses = settings.addresses.clone();
     let state = State::new((db, watching), settings, listener.local_addr()?)?;
     let mut relay = Relay::new(state.clone(), beside);
     // Answers may be kept from the first one on; where PostgreSQL or Redis is not there yet, later.
@@ -74,7 +75,10 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
         tokio::spawn(sample_queue(state.clone(), state.watching.clone())),
     ];
     let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
-    let runner = for_work.map(|db| work::runner(db, workers, optimizer, state.jobs.clone()));
+    let outside =
+        work::outside(Arc::clone(&state.outside), Arc::clone(&state.master_key), addresses);
+    let runner =
+        for_work.map(|db| work::runner(db, workers, optimizer, outside, state.jobs.clone()));
     let working =
         runner.map(|runner| tokio::spawn(runner.run(state.stop.clone().cancelled_owned())));
     let stop = state.stop.clone();

@@ -10,7 +10,6 @@ use jebi_db_optimizer::timings::Timings;
 use jebi_db_optimizer::watch::{Explanations, Plans};
 use jebi_db_optimizer::{Pool, Transaction};
 use jebi_domain::{CursorKey, MasterKey, SessionKey};
-use jebi_monitor::{Config, Monitor};
 use jebi_work::{Wake, WarmUp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +23,7 @@ use crate::performance::Live;
 use crate::problem::Problem;
 use crate::settings::Settings;
 use crate::telemetry::{Metrics, Traces};
+use crate::work::accounts_outside;
 
 /// Built once at the start and handed to every worker.
 #[derive(Clone)]
@@ -85,9 +85,6 @@ impl State {
         let traces = Traces::new(otlp, &instance)?;
         let metrics = Metrics::new(otlp, &instance)?;
         let monitoring = Monitoring::new(instance, log);
-        // Its own: there may be many accounts, and they must not take the names of endpoints.
-        let outside =
-            Arc::new(Monitor::new(Config { max_window_bytes: 8 << 20, ..Config::default() }));
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
         let state = Self(Arc::new(Shared {
             db,
@@ -109,7 +106,7 @@ impl State {
             known_keys: KnownKeys::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: Arc::new(settings.master_key),
-            outside: Arc::new(Accounts::new(&jebi_batch::Clock::system(), outside)),
+            outside: accounts_outside(),
             traces,
             metrics,
         }));

@@ -15,17 +15,21 @@
 
 mod addresses;
 mod backoff;
+mod check;
 mod config;
 mod error;
 mod kind;
 mod optimize;
+mod outside;
 mod runner;
 mod work;
 
 pub use addresses::Addresses;
+pub use check::{CHECK_ACCOUNT, check_job};
 pub use config::Config;
 pub use error::{Error, Failure};
 pub use kind::{Ended, Kinds, Outcome, Policy};
 pub use optimize::{OPTIMIZE, Optimizer, WarmUp, optimize_job};
+pub use outside::Outside;
 pub use runner::{Runner, Wake};
 pub use work::Work;

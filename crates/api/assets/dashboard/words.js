@@ -264,6 +264,7 @@ const WORDS = {
   'state.failed': ['실패', 'Failed'],
   'state.cancelled': ['취소됨', 'Cancelled'],
   'kind.optimize': ['최적화', 'Optimize'],
+  'kind.check-account': ['계정 확인', 'Account check'],
   'kind.benchmark': ['벤치마크', 'Benchmark'],
   'kind.batch-process': ['주문 일괄 처리', 'Batch of orders'],
   'kind.sync-external': ['마켓 동기화', 'Marketplace sync'],

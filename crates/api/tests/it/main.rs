@@ -22,6 +22,7 @@ mod link;
 mod listing;
 mod matrix;
 mod optimize;
+mod outside;
 mod performance;
 mod personal;
 mod process;

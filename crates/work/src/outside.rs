@@ -1,0 +1,181 @@
+//! The wholesalers as sellers' accounts see them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jebi_batch::http::{Client, Config, Url};
+use jebi_batch::wholesaler::{
+    Catalogue, Domeggook, DomeggookLogin, Line, Market, Ownerclan, OwnerclanLogin, Zentrade,
+    ZentradeLogin,
+};
+use jebi_batch::{AccountConfig, Accounts, Clock, Retry};
+use jebi_db_optimizer::accounts::{self, Account};
+use jebi_db_optimizer::{Error as DbError, Pool, sellers};
+use jebi_domain::{
+    AccountId, AccountKind, Credential, MasterKey, Place, SellerId, SellerKeys, Wholesaler,
+};
+
+use crate::addresses::Addresses;
+
+/// A worker waits no longer for a wholesaler that is down or asks to be left alone: the job brings the work back, and
+/// meanwhile the worker does something else.
+const MAX_WAIT: Duration = Duration::from_secs(5);
+
+/// The accounts' ways to the wholesalers. One in a process: the rates, the breaker and the login of an account are
+/// those of all jobs that use it.
+pub struct Outside {
+    accounts: Arc<Accounts>,
+    clock: Clock,
+    master_key: Arc<MasterKey>,
+    addresses: Addresses,
+    /// Each with the version of the account that it was made of.
+    catalogues: Mutex<HashMap<AccountId, (i64, Arc<dyn Catalogue>)>>,
+}
+
+/// Why an account cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unready {
+    #[error("the account is not there any more")]
+    Gone,
+    #[error("the account is not in use; set is_active to use it")]
+    Inactive,
+    #[error("accounts of this kind have no catalogue")]
+    NoWholesaler,
+    #[error("the account's credentials cannot be opened; send them again")]
+    Sealed,
+    #[error("the wholesaler's address is no URL; see the settings")]
+    Address,
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Outside {
+    /// Nothing is called yet.
+    #[must_use]
+    pub fn new(
+        accounts: Arc<Accounts>,
+        clock: &Clock,
+        master_key: Arc<MasterKey>,
+        addresses: Addresses,
+    ) -> Self {
+        let catalogues = Mutex::default();
+        Self { accounts, clock: clock.clone(), master_key, addresses, catalogues }
+    }
+
+    /// The catalogue of a seller's account, with the login that it has. Statements: 1, and 2 where the account is new
+    /// or was changed.
+    pub(crate) async fn catalogue(
+        &self,
+        db: &Pool,
+        seller: SellerId,
+        account: AccountId,
+    ) -> Result<Arc<dyn Catalogue>, Unready> {
+        let Some(account) = accounts::find(db, seller, account).await? else {
+            self.forget(account);
+            return Err(Unready::Gone);
+        };
+        if !account.is_active {
+            return Err(Unready::Inactive);
+        }
+        let known = self.lock().get(&account.id).cloned();
+        if let Some((version, catalogue)) = known {
+            if version == account.version {
+                return Ok(catalogue);
+            }
+            // What it was stopped for may have been what was changed.
+            let called = self.accounts.find(&name(catalogue.wholesaler(), account.id));
+            called.iter().for_each(jebi_batch::Account::release);
+        }
+        let credentials = self.credentials(db, seller, &account).await?;
+        let catalogue = self.open(&account, &credentials)?;
+        self.lock().insert(account.id, (account.version, Arc::clone(&catalogue)));
+        Ok(catalogue)
+    }
+
+    fn forget(&self, account: AccountId) {
+        if let Some((_, catalogue)) = self.lock().remove(&account) {
+            self.accounts.close(&name(catalogue.wholesaler(), account));
+        }
+    }
+
+    /// What logs in, by name.
+    async fn credentials(
+        &self,
+        db: &Pool,
+        seller: SellerId,
+        account: &Account,
+    ) -> Result<Credentials, Unready> {
+        let owner = sellers::of(db, seller).await?.ok_or(Unready::Gone)?;
+        let sealed = accounts::credentials(db, seller, account.id).await?;
+        let keys = self.master_key.seller_keys(seller, &owner.key_salt);
+        let opened = sealed.into_iter().map(|(name, sealed)| {
+            let secret = unseal(&keys, account.id, &name, &sealed)?;
+            Some((name, secret))
+        });
+        opened.collect::<Option<_>>().map(Credentials).ok_or(Unready::Sealed)
+    }
+
+    fn open(&self, account: &Account, of: &Credentials) -> Result<Arc<dyn Catalogue>, Unready> {
+        let wholesaler = match account.kind {
+            Some(AccountKind::Ownerclan) => Wholesaler::Ownerclan,
+            Some(AccountKind::Zentrade) => Wholesaler::Zentrade,
+            Some(AccountKind::Domeggook) => Wholesaler::Domeggook,
+            Some(AccountKind::Coupang | AccountKind::Naver | AccountKind::ElevenSt) | None => {
+                return Err(Unready::NoWholesaler);
+            }
+        };
+        let client = Client::new(Config::of(wholesaler), &self.clock)
+            .expect("the user agent is one of ours");
+        let called =
+            self.accounts.open(&name(wholesaler, account.id), AccountConfig::of(wholesaler));
+        let retry = Retry { max_wait: MAX_WAIT, ..Retry::default() };
+        let line = Line::new(client, called, &self.clock).with_retry(retry);
+        let addresses = &self.addresses;
+        Ok(match wholesaler {
+            Wholesaler::Ownerclan => {
+                let login = OwnerclanLogin {
+                    username: of.take("username")?,
+                    password: of.take("password")?,
+                };
+                let (api, auth) = (url(&addresses.ownerclan_api)?, url(&addresses.ownerclan_auth)?);
+                Arc::new(Ownerclan::new(line, login, api, auth))
+            }
+            Wholesaler::Zentrade => {
+                let login = ZentradeLogin { id: of.take("id")?, m_skey: of.take("m_skey")? };
+                Arc::new(Zentrade::new(line, login, url(&addresses.zentrade)?))
+            }
+            Wholesaler::Domeggook => {
+                let login =
+                    DomeggookLogin { aid: of.take("aid")?, id: of.take("id")?, pw: of.take("pw")? };
+                Arc::new(Domeggook::new(line, login, url(&addresses.domeggook)?, Market::default()))
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, (i64, Arc<dyn Catalogue>)>> {
+        self.catalogues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What an account is called in figures: by its kind and its id, not by whose it is.
+fn name(wholesaler: Wholesaler, account: AccountId) -> String {
+    format!("{} {}", wholesaler.as_str(), account.as_uuid())
+}
+
+struct Credentials(HashMap<String, Credential>);
+
+impl Credentials {
+    fn take(&self, name: &str) -> Result<Credential, Unready> {
+        self.0.get(name).cloned().ok_or(Unready::Sealed)
+    }
+}
+
+fn unseal(keys: &SellerKeys, account: AccountId, name: &str, sealed: &[u8]) -> Option<Credential> {
+    let secret = keys.open(Place::CredentialOf(account.as_uuid(), name), sealed).ok()?;
+    Credential::new(std::str::from_utf8(&secret).ok()?).ok()
+}
+
+fn url(text: &str) -> Result<Url, Unready> {
+    text.parse().map_err(|_| Unready::Address)
+}
