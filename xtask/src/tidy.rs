@@ -18,7 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jebi-cache", &[]),
     ("jebi-monitor", &[]),
     ("jebi-db-optimizer", &["jebi-domain", "jebi-monitor"]),
-    // The simulator is for its tests alone.
+    // The simulator is for its tests alone: they are the proof that nobody blocks us.
     ("jebi-batch", &["jebi-domain", "jebi-monitor", "jebi-simulator"]),
     ("jebi-work", &["jebi-domain", "jebi-monitor", "jebi-db-optimizer", "jebi-batch"]),
     (

@@ -1,6 +1,7 @@
 //! An account with an outside system: what it may do, and whether it may be called now.
 
 mod config;
+mod lane;
 mod stats;
 
 use std::collections::BTreeMap;
@@ -16,12 +17,19 @@ use crate::attempt::attempt;
 use crate::breaker::{Breaker, Pass};
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::kill_switch::KillSwitch;
+use crate::mistakes::Mistakes;
 use crate::outcome::{Class, Failure};
-use crate::rate::{Bucket, Rate};
+use crate::rate::Bucket;
 
 pub use config::AccountConfig;
 pub use stats::AccountStats;
+
+use lane::{Halt, Lane};
+
+/// APIs that are told apart; those beyond count as one.
+const MOST_APIS: usize = 64;
+/// Whoever asks to be left alone for no time at all is left alone for this, and each time longer.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// An account. A clone is the same account.
 #[derive(Debug, Clone)]
@@ -35,17 +43,17 @@ struct Inner {
     monitor: Arc<Monitor>,
     operation: Operation,
     places: Semaphore,
-    waiting: AtomicUsize,
     in_use: AtomicUsize,
     buckets: Vec<Bucket>,
-    apis: BTreeMap<String, Arc<[Bucket]>>,
+    lanes: Mutex<BTreeMap<String, Arc<Lane>>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     breaker: Breaker,
-    kill_switch: KillSwitch,
+    mistakes: Mistakes,
+    is_stopped: bool,
     budget: Budget,
     paused_until: Duration,
     /// Pauses since something succeeded.
@@ -62,14 +70,13 @@ impl Account {
         clock: &Clock,
         monitor: &Arc<Monitor>,
     ) -> Self {
-        let buckets = |rates: &[Rate]| rates.iter().map(|rate| Bucket::new(*rate, clock)).collect();
-        let of_api = |(api, rates): (&String, &Vec<Rate>)| {
-            let buckets: Vec<Bucket> = buckets(rates);
-            (api.clone(), buckets.into())
-        };
+        let lane = |name: &String| (name.clone(), Arc::new(Lane::new(name, &config, clock)));
+        let lanes = config.api_rates.keys().map(lane).collect();
+        let buckets = config.rates.iter().map(|rate| Bucket::new(*rate, clock)).collect();
         let state = State {
             breaker: Breaker::new(config.breaker),
-            kill_switch: KillSwitch::new(config.kill_switch),
+            mistakes: Mistakes::new(config.mistakes.per_hour),
+            is_stopped: false,
             budget: Budget::new(&config.budget, clock.now()),
             paused_until: Duration::ZERO,
             pauses: 0,
@@ -83,10 +90,9 @@ impl Account {
             monitor: monitor.clone(),
             operation: monitor.track_operation(name),
             places: Semaphore::new(config.limit.clamp(1, Semaphore::MAX_PERMITS)),
-            waiting: AtomicUsize::new(0),
             in_use: AtomicUsize::new(0),
-            buckets: buckets(&config.rates),
-            apis: config.api_rates.iter().map(of_api).collect(),
+            buckets,
+            lanes: Mutex::new(lanes),
             state: Mutex::new(state),
             config,
         }))
@@ -99,20 +105,29 @@ impl Account {
     }
 
     /// One of its APIs, to call. A name without rates of its own is held to those of the account.
+    /// What is done wrong at one name stops that one first: work that is not to suffer by other work
+    /// has a name of its own. Names are of the program, not of data: 64 are told apart.
     #[must_use]
     pub fn api(&self, name: &str) -> Api {
-        let buckets = self.0.apis.get(name).cloned().unwrap_or_default();
-        Api { account: self.clone(), buckets }
+        let inner = &*self.0;
+        let mut lanes = inner.lanes();
+        let name = if lanes.len() < MOST_APIS || lanes.contains_key(name) { name } else { "" };
+        let lane = lanes
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Lane::new(name, &inner.config, &inner.clock)));
+        Api { account: self.clone(), lane: lane.clone() }
     }
 
-    /// Stops it, as its kill switch does: nothing is called until [`Account::release`].
+    /// Stops it: nothing is called until [`Account::release`]. A kill switch stops one API so.
     pub fn stop(&self) {
-        self.0.state().kill_switch.throw();
+        self.0.state().is_stopped = true;
     }
 
-    /// Lets it be called again after it was stopped.
+    /// Lets it be called again, and all of its APIs. The account's mistakes of the last hour stay
+    /// counted: to release it again and again does not get it blocked.
     pub fn release(&self) {
-        self.0.state().kill_switch.release();
+        self.0.state().is_stopped = false;
+        self.0.lanes().values().for_each(|lane| lane.release());
     }
 
     pub(crate) fn budget<T>(&self, ask: impl FnOnce(&mut Budget, Duration) -> T) -> T {
@@ -124,7 +139,7 @@ impl Account {
 #[derive(Debug, Clone)]
 pub struct Api {
     account: Account,
-    buckets: Arc<[Bucket]>,
+    lane: Arc<Lane>,
 }
 
 impl Api {
@@ -145,22 +160,22 @@ impl Api {
         timeout: Duration,
         work: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure> {
-        let account = &*self.account.0;
-        let waits = account.queue()?;
+        let (account, lane) = (&*self.account.0, &*self.lane);
+        let waits = account.queue(lane)?;
         // A turn is kept until the call begins: tokens that were taken and not used would come to a
         // burst. Who waits for a turn at its API keeps no place from the others.
         let mut turns = Vec::new();
-        for bucket in &*self.buckets {
-            account.look()?;
+        for bucket in &lane.buckets {
+            account.look(lane)?;
             turns.push(bucket.take().await);
         }
-        account.look()?;
+        account.look(lane)?;
         let _place = account.place().await;
         for bucket in &account.buckets {
-            account.look()?;
+            account.look(lane)?;
             turns.push(bucket.take().await);
         }
-        let call = account.begin()?;
+        let call = account.begin(lane)?;
         drop((turns, waits));
         let timeout = match call.pass {
             Pass::Probe(shorter) => shorter.min(timeout),
@@ -176,19 +191,24 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lanes(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Lane>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Refuses what is hopeless before it waits.
-    fn look(&self) -> Result<(), Failure> {
+    fn look(&self, lane: &Lane) -> Result<(), Failure> {
         let now = self.clock.now();
         let state = &mut *self.state();
         match state.breaker.refuses(now) {
             Some(wait) => Err(state.refuse(Class::BreakerOpen, wait)),
-            None => state.check(now),
+            None => state.check(lane, now),
         }
     }
 
-    fn queue(&self) -> Result<Counted<'_>, Failure> {
-        let waits = Counted::new(&self.waiting);
-        if self.waiting.load(Relaxed) > self.config.queue.max(1) {
+    /// Each API has a queue of its own: thousands that wait for one keep nobody from another.
+    fn queue<'a>(&self, lane: &'a Lane) -> Result<Counted<'a>, Failure> {
+        let waits = Counted::new(&lane.waiting);
+        if lane.waiting.load(Relaxed) > self.config.queue.max(1) {
             return Err(self.state().refuse(Class::QueueFull, Duration::ZERO));
         }
         Ok(waits)
@@ -198,33 +218,27 @@ impl Inner {
         self.places.acquire().await.expect("nobody closes it")
     }
 
-    fn begin(&self) -> Result<UnderWay<'_>, Failure> {
+    fn begin<'a>(&'a self, lane: &'a Lane) -> Result<UnderWay<'a>, Failure> {
         let began = self.clock.now();
         let state = &mut *self.state();
-        state.check(began)?;
+        state.check(lane, began)?;
         let pass = match state.breaker.admit(began) {
             Pass::Refused(wait) => return Err(state.refuse(Class::BreakerOpen, wait)),
             pass @ (Pass::Normal | Pass::Probe(_)) => pass,
         };
         state.calls += 1;
         let in_use = Counted::new(&self.in_use);
-        Ok(UnderWay { account: self, pass, began, has_ended: false, _in_use: in_use })
+        Ok(UnderWay { account: self, lane, pass, began, has_ended: false, _in_use: in_use })
     }
 
-    fn record(&self, pass: Pass, failure: Option<&mut Failure>) {
+    fn record(&self, lane: &Lane, pass: Pass, failure: Option<&mut Failure>) {
         let now = self.clock.now();
         let state = &mut *self.state();
         let class = failure.as_ref().map(|failure| failure.class);
         if state.breaker.record(pass, class.is_some_and(Class::is_outage), now) {
             tracing::warn!(account.name = self.name, "Breaker of {} has opened", self.name);
         }
-        if state.kill_switch.record(class.is_some_and(Class::is_our_fault)) {
-            tracing::error!(
-                account.name = self.name,
-                "Stopped {}: too many of its calls are refused as wrong",
-                self.name
-            );
-        }
+        self.judge(state, lane, class.is_some_and(Class::is_our_fault), now);
         match failure {
             Some(failure) => {
                 state.errors[failure.class as usize] += 1;
@@ -233,18 +247,57 @@ impl Inner {
             None => state.pauses = 0,
         }
     }
+
+    /// Counts what the other side said of a call: whether it was wrong.
+    fn judge(&self, state: &mut State, lane: &Lane, is_our_fault: bool, now: Duration) {
+        let (name, api) = (&self.name, &lane.name);
+        let conduct = &mut *lane.conduct();
+        if conduct.kill_switch.record(is_our_fault) {
+            tracing::error!(
+                account.name = name,
+                api.name = api,
+                "Stopped {api} of {name}: too many of its calls are refused as wrong"
+            );
+        }
+        if !is_our_fault {
+            return;
+        }
+        if conduct.mistakes.record(now) {
+            tracing::warn!(
+                account.name = name,
+                api.name = api,
+                "No more calls of {api} of {name} may be wrong in this hour: it waits"
+            );
+        }
+        if state.mistakes.record(now) {
+            tracing::error!(
+                account.name = name,
+                "No more calls of {name} may be wrong in this hour: all of it waits"
+            );
+        }
+    }
 }
 
 impl State {
-    fn check(&mut self, now: Duration) -> Result<(), Failure> {
-        if self.kill_switch.is_thrown() {
+    fn check(&mut self, lane: &Lane, now: Duration) -> Result<(), Failure> {
+        let halt = lane.halt(now);
+        if self.is_stopped || halt == Some(Halt::UntilReleased) {
             self.refused += 1;
             return Err(Failure::new(Class::Stopped));
         }
-        if now < self.paused_until {
-            return Err(self.refuse(Class::Paused, self.paused_until - now));
+        if let Some(wait) = self.paused_for(now) {
+            return Err(self.refuse(Class::Paused, wait));
+        }
+        if let Some(Halt::For(wait)) = halt {
+            return Err(self.refuse(Class::Paused, wait));
         }
         Ok(())
+    }
+
+    /// How long all of it is to be left alone.
+    fn paused_for(&self, now: Duration) -> Option<Duration> {
+        let told = self.paused_until.checked_sub(now).filter(|left| !left.is_zero());
+        told.max(self.mistakes.refuses(now))
     }
 
     fn refuse(&mut self, class: Class, wait: Duration) -> Failure {
@@ -259,7 +312,10 @@ impl State {
             return;
         }
         let doubled = 1_u32.checked_shl(self.pauses).unwrap_or(u32::MAX);
-        let wait = failure.retry_after.unwrap_or_else(|| config.pause.saturating_mul(doubled));
+        let wait = match failure.retry_after {
+            Some(asked) => asked.max(LEAST_PAUSE.saturating_mul(doubled).min(config.pause)),
+            None => config.pause.saturating_mul(doubled),
+        };
         // Calls that were under way together are told the same, and are one reason to pause.
         self.pauses += u32::from(now >= self.paused_until);
         self.paused_until = self.paused_until.max(now + wait.min(config.max_pause));
@@ -270,6 +326,7 @@ impl State {
 /// A call from its begin to its end.
 struct UnderWay<'a> {
     account: &'a Inner,
+    lane: &'a Lane,
     pass: Pass,
     began: Duration,
     has_ended: bool,
@@ -279,7 +336,7 @@ struct UnderWay<'a> {
 impl UnderWay<'_> {
     fn end<T>(mut self, mut result: Result<T, Failure>) -> Result<T, Failure> {
         self.has_ended = true;
-        self.account.record(self.pass, result.as_mut().err());
+        self.account.record(self.lane, self.pass, result.as_mut().err());
         let outcome = if result.is_ok() { Outcome::Ok } else { Outcome::Error };
         self.account.operation.record(self.took(), outcome);
         result

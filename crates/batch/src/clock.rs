@@ -52,7 +52,15 @@ impl Clock {
     pub fn today(&self) -> SystemTime {
         match &self.0 {
             Source::Machine(_) => SystemTime::now(),
-            Source::Manual(manual) => SystemTime::UNIX_EPOCH + manual.now(),
+            Source::Manual(manual) => manual.today(),
+        }
+    }
+
+    /// Puts the day of a manual clock forward or back, as somebody does with that of a machine: who
+    /// waits does not notice. The machine's is set by others.
+    pub fn set_today(&self, today: SystemTime) {
+        if let Source::Manual(manual) = &self.0 {
+            manual.set_today(today);
         }
     }
 

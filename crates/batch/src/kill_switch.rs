@@ -1,15 +1,15 @@
-//! An account whose calls are refused as wrong, again and again, is stopped before it is banned.
+//! An API whose calls are refused as wrong, again and again, is stopped before the account is banned.
 
 use crate::recent::Recent;
 
-/// When an account is stopped.
+/// When an API is stopped.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KillSwitchConfig {
     /// How many of the latest answers are looked at, at most 64. Default 50.
     pub window: u32,
     /// Of fewer nothing is concluded. Default 20.
     pub min_calls: u32,
-    /// The account is stopped when this share of them said that the call was wrong. Default 0.4.
+    /// The API is stopped when this share of them said that the call was wrong. Default 0.4.
     pub bad_share: f64,
 }
 
@@ -35,17 +35,13 @@ impl KillSwitch {
         self.is_thrown
     }
 
-    /// Counts an answer. True where that has stopped the account.
+    /// Counts an answer. True where that has stopped the API.
     pub(crate) fn record(&mut self, is_our_fault: bool) -> bool {
         self.recent.push(is_our_fault);
         let share = self.recent.bad_share(self.config.window, self.config.min_calls);
         let throws = !self.is_thrown && share.is_some_and(|share| share >= self.config.bad_share);
         self.is_thrown |= throws;
         throws
-    }
-
-    pub(crate) fn throw(&mut self) {
-        self.is_thrown = true;
     }
 
     pub(crate) fn release(&mut self) {
@@ -58,7 +54,7 @@ mod tests {
     use super::{KillSwitch, KillSwitchConfig};
 
     #[test]
-    fn a_loop_of_400s_among_good_calls_stops_the_account_until_it_is_released() {
+    fn a_loop_of_400s_among_good_calls_stops_an_api_until_it_is_released() {
         let mut switch = KillSwitch::new(KillSwitchConfig::default());
         let answers = (0..).map(|at| at % 2 == 0);
         let stopped_after = answers.take(100).position(|is_bad| switch.record(is_bad));

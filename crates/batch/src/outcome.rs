@@ -29,11 +29,12 @@ pub enum Class {
     DeadlinePassed,
     /// Not tried: the account's breaker is open.
     BreakerOpen,
-    /// Not tried: the account is stopped until somebody releases it.
+    /// Not tried: the account, or the API, is stopped until somebody releases it.
     Stopped,
-    /// Not tried: too many wait for the account already.
+    /// Not tried: too many wait for the API already.
     QueueFull,
-    /// Not tried: the account was told to wait, and that time is not over.
+    /// Not tried: the account was told to wait, or too many calls of an hour were wrong, and that time
+    /// is not over.
     Paused,
 }
 

@@ -16,7 +16,7 @@ pub enum End {
     Cancelled,
     /// Its deadline passed.
     DeadlinePassed,
-    /// The account is stopped until somebody releases it.
+    /// The account, or the API, is stopped until somebody releases it.
     Stopped,
     /// The account is to be left alone for longer than an item may wait.
     Paused,

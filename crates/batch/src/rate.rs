@@ -35,6 +35,12 @@ impl Rate {
         Self { count, per: Duration::from_mins(1), burst: 1 }
     }
 
+    /// So many in an hour, one by one.
+    #[must_use]
+    pub const fn per_hour(count: u32) -> Self {
+        Self { count, per: Duration::from_hours(1), burst: 1 }
+    }
+
     /// So many in a day, one by one.
     #[must_use]
     pub const fn per_day(count: u32) -> Self {

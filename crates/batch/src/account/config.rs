@@ -8,6 +8,7 @@ use jebi_domain::Wholesaler;
 use crate::breaker::BreakerConfig;
 use crate::budget::BudgetConfig;
 use crate::kill_switch::KillSwitchConfig;
+use crate::mistakes::MistakesConfig;
 use crate::rate::Rate;
 
 /// What an account may do.
@@ -15,7 +16,7 @@ use crate::rate::Rate;
 pub struct AccountConfig {
     /// Calls under way at once. Default 10.
     pub limit: usize,
-    /// Calls that may wait for their turn; more are refused. Default 1,000; 0 counts as 1.
+    /// Calls that may wait for their turn at one API; more are refused. Default 1,000; 0 counts as 1.
     pub queue: usize,
     /// What all calls together are held to, each of them. Default none.
     pub rates: Vec<Rate>,
@@ -23,8 +24,10 @@ pub struct AccountConfig {
     pub api_rates: BTreeMap<String, Vec<Rate>>,
     /// When the other side counts as down.
     pub breaker: BreakerConfig,
-    /// When we count as misbehaving.
+    /// When we count as misbehaving, at each API.
     pub kill_switch: KillSwitchConfig,
+    /// How many calls of an hour may be refused as wrong.
+    pub mistakes: MistakesConfig,
     /// How much retries may add to the load.
     pub budget: BudgetConfig,
     /// How long nothing is called after a 408, 425 or 429 without a `Retry-After`; doubles each time
@@ -43,6 +46,7 @@ impl Default for AccountConfig {
             api_rates: BTreeMap::new(),
             breaker: BreakerConfig::default(),
             kill_switch: KillSwitchConfig::default(),
+            mistakes: MistakesConfig::default(),
             budget: BudgetConfig::default(),
             pause: Duration::from_mins(1),
             max_pause: Duration::from_hours(1),
@@ -51,8 +55,12 @@ impl Default for AccountConfig {
 }
 
 impl AccountConfig {
-    /// What is known to be safe with a wholesaler: 20, 15 or 25 calls at once, and less than the rate
-    /// at which each was seen to block.
+    /// The API at which tokens and sessions are asked for.
+    pub const LOGIN: &str = "login";
+
+    /// What is known to be safe with a wholesaler: 20, 15 or 25 calls at once, less than the rate at
+    /// which each was seen to block, and at [`AccountConfig::LOGIN`] as few as tokens that are good
+    /// for a month need: three, and then one in ten minutes; two in an hour may be refused.
     #[must_use]
     pub fn of(wholesaler: Wholesaler) -> Self {
         let (limit, rates, pause) = match wholesaler {
@@ -67,13 +75,15 @@ impl AccountConfig {
                 (25, rates, 180)
             }
         };
-        // A token is good for weeks: who asks for many has lost its way.
-        let logins = vec![Rate::per_day(240).burst(5)];
-        let api_rates = match wholesaler {
-            Wholesaler::Ownerclan => BTreeMap::from([("auth".to_owned(), logins)]),
-            Wholesaler::Domeggook => BTreeMap::from([("setLogin".to_owned(), logins)]),
-            Wholesaler::Zentrade => BTreeMap::new(),
-        };
-        Self { limit, rates, api_rates, pause: Duration::from_secs(pause), ..Self::default() }
+        let login = Self::LOGIN.to_owned();
+        let by_api = BTreeMap::from([(login.clone(), 2)]);
+        Self {
+            limit,
+            rates,
+            api_rates: BTreeMap::from([(login, vec![Rate::per_hour(6).burst(3)])]),
+            mistakes: MistakesConfig { by_api, ..MistakesConfig::default() },
+            pause: Duration::from_secs(pause),
+            ..Self::default()
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jebi_monitor::Summary;
 
 use crate::account::Account;
+use crate::account::lane::Halt;
 use crate::breaker::BreakerState;
 use crate::outcome::Class;
 use crate::rate::Bucket;
@@ -21,7 +22,7 @@ pub struct AccountStats {
     pub idle: usize,
     /// Calls that may be under way at once.
     pub limit: usize,
-    /// Calls that wait for a place.
+    /// Calls that wait for their turn.
     pub waiting: usize,
     /// Calls that could be made at this moment by the account's rates; `None` without a rate.
     pub calls_left: Option<u32>,
@@ -41,10 +42,15 @@ pub struct AccountStats {
     pub breaker: BreakerState,
     /// How often the breaker has opened after it was closed.
     pub breaker_opened: u64,
-    /// How long it is still to be left alone because it was told to.
+    /// How long it is still to be left alone, because it was told to or because too many of its
+    /// calls were wrong.
     pub paused_for: Option<Duration>,
-    /// Whether it is stopped until somebody releases it.
+    /// The same for single APIs, by name: too many of their calls were wrong.
+    pub paused_apis: Vec<(String, Duration)>,
+    /// Whether it, or one of its APIs, is stopped until somebody releases it.
     pub is_stopped: bool,
+    /// The APIs that are stopped, by name.
+    pub stopped_apis: Vec<String>,
 }
 
 impl Account {
@@ -57,10 +63,17 @@ impl Account {
         let in_use = inner.in_use.load(Relaxed);
         let limit = inner.config.limit.max(1);
         let least = |buckets: &[Bucket]| buckets.iter().map(Bucket::left).min();
-        let api_calls_left = inner.apis.iter().filter_map(|(api, buckets)| {
-            let left = least(buckets)?;
-            Some((api.clone(), left))
-        });
+        let lanes: Vec<_> = inner.lanes().values().cloned().collect();
+        let api_calls_left =
+            lanes.iter().filter_map(|lane| Some((lane.name.clone(), least(&lane.buckets)?)));
+        let (mut paused_apis, mut stopped_apis) = (Vec::new(), Vec::new());
+        for lane in &lanes {
+            match lane.halt(now) {
+                Some(Halt::UntilReleased) => stopped_apis.push(lane.name.clone()),
+                Some(Halt::For(wait)) => paused_apis.push((lane.name.clone(), wait)),
+                None => {}
+            }
+        }
         let state = &mut *inner.state();
         let errors = Class::ALL.into_iter().zip(state.errors);
         AccountStats {
@@ -68,7 +81,7 @@ impl Account {
             in_use,
             idle: limit.saturating_sub(in_use),
             limit,
-            waiting: inner.waiting.load(Relaxed),
+            waiting: lanes.iter().map(|lane| lane.waiting.load(Relaxed)).sum(),
             calls_left: least(&inner.buckets),
             api_calls_left: api_calls_left.collect(),
             retries_left: state.budget.left(now),
@@ -78,8 +91,10 @@ impl Account {
             errors: errors.filter(|(_, count)| *count > 0).collect(),
             breaker: state.breaker.state(),
             breaker_opened: state.breaker.opened(),
-            paused_for: state.paused_until.checked_sub(now).filter(|left| !left.is_zero()),
-            is_stopped: state.kill_switch.is_thrown(),
+            paused_for: state.paused_for(now),
+            paused_apis,
+            is_stopped: state.is_stopped || !stopped_apis.is_empty(),
+            stopped_apis,
         }
     }
 }

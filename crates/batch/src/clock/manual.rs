@@ -5,7 +5,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 #[derive(Debug)]
 pub(super) struct Manual {
@@ -26,6 +26,8 @@ struct State {
     waiting: BTreeMap<(Duration, u64), Waker>,
     next: u64,
     seeds: u64,
+    /// What the day was when somebody set it, and when that was.
+    set: Option<(SystemTime, Duration)>,
 }
 
 impl Manual {
@@ -35,6 +37,17 @@ impl Manual {
 
     pub(super) fn now(&self) -> Duration {
         self.state().now
+    }
+
+    pub(super) fn today(&self) -> SystemTime {
+        let state = self.state();
+        let (today, at) = state.set.unwrap_or((SystemTime::UNIX_EPOCH, Duration::ZERO));
+        today + (state.now - at)
+    }
+
+    pub(super) fn set_today(&self, today: SystemTime) {
+        let mut state = self.state();
+        state.set = Some((today, state.now));
     }
 
     pub(super) fn seed(&self) -> u64 {

@@ -159,6 +159,55 @@ fn no_more_are_under_way_than_the_limit_and_the_queue_before_it_is_bounded() {
 }
 
 #[test]
+fn many_that_wait_for_one_api_keep_nobody_from_another() {
+    let (accounts, clock) = accounts();
+    let api_rates = BTreeMap::from([("login".to_owned(), vec![Rate::per_hour(1)])]);
+    let config = AccountConfig { queue: 5, api_rates, ..AccountConfig::default() };
+    let account = accounts.open("seller", config);
+    let (login, items) = (account.api("login"), account.api("items"));
+    let good = async || Ok::<_, Failure>(());
+    let storm = join_all((0..20).map(|_| login.call(MINUTE, good())));
+    let work = async {
+        clock.wait(LATENCY).await;
+        assert_eq!(account.stats().waiting, 5);
+        items.call(MINUTE, good()).await
+    };
+    let (log_ins, item) = clock.run(join(storm, work));
+    assert!(item.is_ok(), "{item:?}");
+    assert_eq!(log_ins.iter().filter(|result| result.is_ok()).count(), 6);
+}
+
+#[test]
+fn what_one_api_does_wrong_stops_that_one_and_too_much_of_it_all_of_them() {
+    let (accounts, clock) = accounts();
+    let account = accounts.open("seller", AccountConfig::default());
+    let call = |api: &str, class: Option<Class>| {
+        let work = async move { class.map_or(Ok(()), |class| Err(Failure::new(class))) };
+        clock.run(account.api(api).call(MINUTE, work)).map_err(|failure| failure.class)
+    };
+    let wrong = |api: &str| call(api, Some(Class::Rejected)).unwrap_err();
+    assert!((0..20).all(|_| wrong("prices") == Class::Rejected));
+    assert_eq!((wrong("prices"), call("items", None)), (Class::Stopped, Ok(())));
+    let stats = account.stats();
+    assert_eq!((stats.is_stopped, stats.stopped_apis), (true, vec!["prices".to_owned()]));
+    // One in five is no reason to stop, but 20 in an hour are one to wait.
+    for number in 0..100 {
+        let class = (number % 5 == 4).then_some(Class::Rejected);
+        _ = call("orders", class);
+    }
+    assert_eq!((wrong("orders"), call("items", None)), (Class::Paused, Ok(())));
+    assert_eq!(account.stats().paused_apis, [("orders".to_owned(), MINUTE * 60)]);
+    // Whoever releases it again and again does not get us blocked.
+    account.release();
+    assert!((0..20).all(|_| wrong("prices") == Class::Rejected));
+    account.release();
+    assert_eq!((wrong("prices"), call("items", None)), (Class::Paused, Err(Class::Paused)));
+    assert_eq!(account.stats().paused_for, Some(MINUTE * 60));
+    clock.advance(MINUTE * 60);
+    assert_eq!(call("items", None), Ok(()));
+}
+
+#[test]
 fn being_told_to_wait_is_no_attempt_and_nobody_calls_before_it_is_over() {
     let (accounts, clock) = accounts();
     let account = accounts.open("seller", AccountConfig::default());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Inner;
 use super::answer::{self, Unauthorized, unusable};
+use crate::account::AccountConfig;
 use crate::http::{self, Format, Kind, Method, Request};
 use crate::outcome::Failure;
 use crate::wholesaler::error::Error;
@@ -29,7 +30,10 @@ pub(super) async fn log_in(client: &Inner) -> Result<Fresh, Error> {
     let request = Request::new(Method::POST, client.url(), MODE)
         .form(client.parameters(MODE, "4.1").into_iter().chain(form))
         .expects(Format::Json);
-    client.line.read(MODE, request, |answer| read(answer::body(&answer.text)?)).await
+    client
+        .line
+        .read(AccountConfig::LOGIN, request, |answer| read(answer::body(&answer.text)?))
+        .await
 }
 
 fn read(json: &str) -> Result<Fresh, Failure> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Inner, unusable};
+use crate::account::AccountConfig;
 use crate::http::{Format, Method, Request};
 use crate::outcome::Failure;
 use crate::wholesaler::error::Error;
@@ -30,7 +31,7 @@ pub(super) async fn log_in(client: &Inner) -> Result<Fresh, Error> {
         .body("application/json", credentials.to_string())
         .expects(Format::Any);
     let today = client.line.clock().today();
-    client.line.read("auth", request, |answer| read(&answer.text, today)).await
+    client.line.read(AccountConfig::LOGIN, request, |answer| read(&answer.text, today)).await
 }
 
 /// The token: bare, in quotes, or in an object.
