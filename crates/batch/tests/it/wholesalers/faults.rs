@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jebi_batch::Class;
 use jebi_batch::wholesaler::{Key, Market, Page, Reason};
-use jebi_batch::{Class, http};
 use jebi_domain::Wholesaler;
 use jebi_simulator::{Fault, FaultRule, Oddity, PerWholesaler, Settings, Time, When, item_key};
 
@@ -60,7 +60,7 @@ fn faults(wholesaler: Wholesaler) -> Vec<(Fault, &'static [Class])> {
         (Fault::WrongCharset, bad),
         (Fault::Html { content_type: text }, bad),
         (Fault::Empty, bad),
-        (Fault::GzipBomb { mib: 300 }, bad),
+        (Fault::GzipBomb { mib: 9 }, bad),
         (Fault::XmlBomb, bad),
         (Fault::TokenRevoked, &[Class::Rejected]),
         (Fault::ShiftPages { by: 5 }, &[]),
@@ -115,7 +115,8 @@ fn every_fault_that_stays_ends_in_an_error_of_its_class_or_costs_nothing_but_its
             for (fault, classes) in faults(wholesaler) {
                 let outside = Outside::of(250);
                 outside.fault(FaultRule::new(fault.clone()).on(wholesaler).route(route));
-                let (pages, failed) = outside.pages(outside.client(wholesaler).walk(None));
+                let client = outside.client_of_bytes(wholesaler, 8 << 20);
+                let (pages, failed) = outside.pages(client.walk(None));
                 let told = format!("{wholesaler:?} {route} {fault:?}: {failed:?}");
                 assert_all_true(&outside, wholesaler, &pages);
                 match failed.map(|error| error.class()) {
@@ -190,7 +191,7 @@ fn a_feed_that_goes_wrong_ends_in_an_error_and_never_in_a_wrong_product() {
             outside.clock.advance(DAY / 2);
             let asked = outside.now();
             outside.fault(FaultRule::new(fault.clone()).on(wholesaler).route(route));
-            let client = outside.client(wholesaler);
+            let client = outside.client_of_bytes(wholesaler, 8 << 20);
             let (pages, failed) = outside.pages(client.changes(outside.window(began), None));
             let told = format!("{wholesaler:?} {fault:?}: {failed:?}");
             assert_true_since(&outside, wholesaler, &pages, asked);
@@ -256,20 +257,11 @@ fn a_page_that_is_too_large_is_asked_for_in_parts() {
     let settings = Settings { description_bytes: 20_000, ..Settings::default() };
     let outside = Outside::with(settings.with_items(600));
     for &wholesaler in Wholesaler::ALL {
-        let config = http::Config { max_wire_bytes: 1 << 20, ..http::Config::of(wholesaler) };
-        let line = outside.line_with(wholesaler, config);
-        let client: Box<dyn jebi_batch::wholesaler::Catalogue> = match wholesaler {
-            Wholesaler::Ownerclan => {
-                Box::new(crate::wholesalers::support::ownerclan(line, "http://inside"))
-            }
-            Wholesaler::Domeggook => Box::new(crate::wholesalers::support::domeggook(
-                line,
-                "http://inside",
-                Market::Supply,
-            )),
-            // One file has no parts.
-            Wholesaler::Zentrade => continue,
-        };
+        // One file has no parts.
+        if wholesaler == Wholesaler::Zentrade {
+            continue;
+        }
+        let client = outside.client_of_bytes(wholesaler, 1 << 20);
         let (pages, failed) = outside.pages(client.walk(None));
         assert!(failed.is_none(), "{failed:?}");
         assert_all_true(&outside, wholesaler, &pages);

@@ -22,6 +22,7 @@ use jebi_simulator::{
 };
 
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+const INSIDE: &str = "http://inside";
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
 
@@ -72,7 +73,7 @@ impl Outside {
         self.line_with(wholesaler, http::Config::of(wholesaler))
     }
 
-    pub(crate) fn line_with(&self, wholesaler: Wholesaler, config: http::Config) -> Line {
+    fn line_with(&self, wholesaler: Wholesaler, config: http::Config) -> Line {
         let (inside, clock) = (self.inside.clone(), self.clock.clone());
         let transport = Arc::new(Inside { inside, clock });
         let client = http::Client::over(transport, config, &self.clock).unwrap();
@@ -81,22 +82,34 @@ impl Outside {
     }
 
     pub(crate) fn ownerclan(&self) -> Ownerclan {
-        ownerclan(self.line(Wholesaler::Ownerclan), "http://inside")
+        ownerclan(self.line(Wholesaler::Ownerclan), INSIDE)
     }
 
     pub(crate) fn zentrade(&self) -> Zentrade {
-        zentrade(self.line(Wholesaler::Zentrade), "http://inside")
+        zentrade(self.line(Wholesaler::Zentrade), INSIDE)
     }
 
     pub(crate) fn domeggook(&self) -> Domeggook {
-        domeggook(self.line(Wholesaler::Domeggook), "http://inside", self.market)
+        domeggook(self.line(Wholesaler::Domeggook), INSIDE, self.market)
     }
 
     pub(crate) fn client(&self, wholesaler: Wholesaler) -> Box<dyn Catalogue> {
+        self.client_with(wholesaler, http::Config::of(wholesaler))
+    }
+
+    /// One that reads no more than this.
+    pub(crate) fn client_of_bytes(&self, wholesaler: Wholesaler, most: u64) -> Box<dyn Catalogue> {
+        let config = http::Config::of(wholesaler);
+        let config = http::Config { max_wire_bytes: most, max_decoded_bytes: most, ..config };
+        self.client_with(wholesaler, config)
+    }
+
+    fn client_with(&self, wholesaler: Wholesaler, config: http::Config) -> Box<dyn Catalogue> {
+        let line = self.line_with(wholesaler, config);
         match wholesaler {
-            Wholesaler::Ownerclan => Box::new(self.ownerclan()),
-            Wholesaler::Zentrade => Box::new(self.zentrade()),
-            Wholesaler::Domeggook => Box::new(self.domeggook()),
+            Wholesaler::Ownerclan => Box::new(ownerclan(line, INSIDE)),
+            Wholesaler::Zentrade => Box::new(zentrade(line, INSIDE)),
+            Wholesaler::Domeggook => Box::new(domeggook(line, INSIDE, self.market)),
         }
     }
 
