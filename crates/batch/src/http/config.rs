@@ -66,8 +66,8 @@ impl Config {
             Wholesaler::Ownerclan | Wholesaler::Domeggook => config,
             Wholesaler::Zentrade => Self {
                 // Read as a stream, so that its size costs no memory.
-                max_wire_bytes: 256 << 20,
-                max_decoded_bytes: 512 << 20,
+                max_wire_bytes: 128 << 20,
+                max_decoded_bytes: 256 << 20,
                 // Its firewall turns away who does not begin as browsers do.
                 user_agent: concat!(
                     "Mozilla/5.0 (compatible; jebi/",

@@ -69,6 +69,9 @@ impl Page {
     }
 }
 
+/// Items of one call that may be too large each by itself.
+pub(super) const MOST_TOO_LARGE: u32 = 3;
+
 /// From a moment to a later one, which must not lie in the future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {

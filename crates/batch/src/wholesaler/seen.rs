@@ -18,6 +18,10 @@ impl Seen {
         Self { keys: HashSet::new(), order: VecDeque::new(), capacity }
     }
 
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.keys.contains(key)
+    }
+
     /// Whether it is new, from now on it is not. Beyond the capacity the oldest is forgotten.
     pub(super) fn insert(&mut self, key: &Key) -> bool {
         if !self.keys.insert(key.clone()) {

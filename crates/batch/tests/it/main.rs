@@ -13,3 +13,4 @@ mod outages;
 mod retry;
 mod server;
 mod support;
+mod wholesalers;

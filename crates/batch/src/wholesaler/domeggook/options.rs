@@ -71,7 +71,7 @@ mod tests {
 
     type Told = Vec<(String, String, Option<i64>, Stock)>;
 
-    fn told(value: Value) -> Result<Told, Reason> {
+    fn told(value: &Value) -> Result<Told, Reason> {
         let told = |option: ProductOption| {
             let difference = option.difference.map(Money::amount);
             (option.key, option.name.into_string(), difference, option.stock)
@@ -92,9 +92,9 @@ mod tests {
             ("00_01".to_owned(), "하양 / 대".to_owned(), Some(1_500), Stock::Units(0)),
             ("01_01".to_owned(), "파랑 / 대".to_owned(), Some(-300), Stock::Unknown),
         ];
-        assert_eq!(told(data), Ok(expected));
+        assert_eq!(told(&data), Ok(expected));
         let list = json!({ "data": [{ "name": "하나", "qty": 1 }] });
-        assert_eq!(told(list).unwrap()[0].0, "00");
+        assert_eq!(told(&list).unwrap()[0].0, "00");
         for nothing in ["", " ", "{}", r#"{"data":""}"#, r#"{"data":{}}"#, r#"{"data":[]}"#] {
             assert_eq!(read(nothing), Ok(Vec::new()), "{nothing}");
         }
@@ -120,7 +120,7 @@ mod tests {
                 Reason::Contradictory("option price"),
             ),
         ] {
-            assert_eq!(told(value.clone()), Err(reason), "{value}");
+            assert_eq!(told(&value), Err(reason), "{value}");
         }
         assert_eq!(read(r#"{"data":{"00":{"name":"\ud83d"}}}"#), Err(Reason::Malformed(WHAT)));
     }
@@ -150,7 +150,7 @@ mod tests {
             };
             let data: serde_json::Map<String, Value> =
                 options.iter().map(|(code, option)| (code.clone(), written(option))).collect();
-            let mut read = told(json!({ "data": data })).unwrap();
+            let mut read = told(&json!({ "data": data })).unwrap();
             read.sort_by(|one, other| one.0.cmp(&other.0));
             let expected: Told = options.into_iter()
                 .map(|(code, (name, qty, by, _))| (code, name, Some(by), Stock::Units(qty)))

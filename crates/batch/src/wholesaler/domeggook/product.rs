@@ -139,7 +139,7 @@ mod tests {
     use super::*;
     use crate::wholesaler::product::Tier;
 
-    fn view(change: Value) -> Value {
+    fn view(change: &Value) -> Value {
         let mut view = json!({
             "basis": { "no": 30_000_007, "status": "판매중", "title": "접이식 우산", "nego": "false" },
             "price": { "dome": "1+5200|30+4900", "supply": "6100", "resale": { "minumum": 9000 } },
@@ -158,7 +158,7 @@ mod tests {
         view
     }
 
-    fn read(change: Value, market: Market) -> Result<WholesaleProduct, Reason> {
+    fn read(change: &Value, market: Market) -> Result<WholesaleProduct, Reason> {
         super::read(&view(change).to_string(), market).map_err(|rejected| {
             assert_eq!(rejected.key.unwrap().as_str(), "30000007");
             rejected.reason
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_view_becomes_a_product_of_the_market() {
-        let product = read(json!({}), Market::Supply).unwrap();
+        let product = read(&json!({}), Market::Supply).unwrap();
         assert_eq!(product.name.unwrap().as_str(), "접이식 우산");
         assert_eq!((product.price.unwrap().amount(), product.tiers.len()), (6_100, 0));
         assert_eq!((product.stock, product.options.len()), (Stock::Units(88), 1));
@@ -182,7 +182,7 @@ mod tests {
         });
         assert_eq!(Value::Object(product.raw), raw);
 
-        let product = read(json!({}), Market::Dome).unwrap();
+        let product = read(&json!({}), Market::Dome).unwrap();
         let tiers: Vec<_> = product
             .tiers
             .iter()
@@ -198,7 +198,7 @@ mod tests {
     fn what_is_not_said_is_unknown() {
         let change =
             json!({ "price": "", "qty": {}, "selectOpt": "", "thumb": null, "category": [] });
-        let product = read(change, Market::Supply).unwrap();
+        let product = read(&change, Market::Supply).unwrap();
         assert_eq!((product.price, product.stock, product.category), (None, Stock::Unknown, None));
         assert!(product.options.is_empty() && product.images.is_empty());
     }
@@ -218,7 +218,7 @@ mod tests {
             ),
             (json!({ "basis": { "no": "30000007", "status": "휴가" } }), Availability::Unknown),
         ] {
-            assert_eq!(read(change, Market::Supply).unwrap().availability, expected);
+            assert_eq!(read(&change, Market::Supply).unwrap().availability, expected);
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
             (json!({ "selectOpt": 7 }), Reason::Malformed("selectOpt")),
             (json!({ "selectOpt": "{" }), Reason::Malformed("selectOpt")),
         ] {
-            assert_eq!(read(change.clone(), Market::Supply), Err(reason), "{change}");
+            assert_eq!(read(&change, Market::Supply), Err(reason), "{change}");
         }
         for text in ["", "[]", "{}", r#"{"basis":{"no":-1}}"#, r#"{"basis":{"no":1.5}}"#] {
             assert_eq!(super::read(text, Market::Dome).unwrap_err().key, None, "{text}");

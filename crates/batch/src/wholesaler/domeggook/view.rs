@@ -8,7 +8,7 @@ use super::{Inner, answer, product};
 use crate::outcome::Failure;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
-use crate::wholesaler::page::Page;
+use crate::wholesaler::page::{MOST_TOO_LARGE, Page};
 use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
 
 const MODE: &str = "getItemView";
@@ -44,7 +44,7 @@ pub(super) async fn find(client: &Inner, keys: &[Key]) -> Result<Page, Error> {
 /// Those of a hundred, by fewer at once where they are too large together.
 async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
     let mut page = Page::default();
-    let (mut rest, mut size) = (&keys[..], LARGEST);
+    let (mut rest, mut size, mut too_large) = (&keys[..], LARGEST, 0);
     while !rest.is_empty() {
         let (asked, others) = rest.split_at(size.min(rest.len()));
         let numbers: Vec<&str> = asked.iter().map(Key::as_str).collect();
@@ -52,7 +52,12 @@ async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
         let read = |body: &str| items(client, body, asked.len());
         match client.call(MODE, "4.6", &[("multiple", &numbers)], read).await? {
             Some(items) => page.sort(asked, items.into_iter()),
+            // It is not the items where one after another is too large alone.
+            None if asked.len() == 1 && too_large == MOST_TOO_LARGE => {
+                return Err(Error::Stuck(MODE));
+            }
             None if asked.len() == 1 => {
+                too_large += 1;
                 let key = Some(asked[0].clone());
                 page.rejected.push(Rejected { key, reason: Reason::TooLarge("item") });
             }
@@ -87,6 +92,7 @@ fn items(client: &Inner, json: &str, most: usize) -> Result<Vec<Item>, Failure> 
             Ok(items.into_iter().map(|item| read(item.get())).collect())
         }
         (None, Some(_)) => Ok(vec![read(json)]),
-        (None, None) => Ok(Vec::new()),
+        // That none of them is there is said in another way.
+        (None, None) => Err(answer::unusable("no items")),
     }
 }

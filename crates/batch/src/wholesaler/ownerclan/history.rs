@@ -1,7 +1,5 @@
 //! What has changed: events of a window, and the items that they are about.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -16,8 +14,8 @@ use crate::wholesaler::product::{Reason, Rejected};
 use crate::wholesaler::seen::{Progress, Seen};
 
 const API: &str = "itemHistories";
-/// The longest window that is answered is a week.
-const LONGEST: i64 = Duration::from_hours(7 * 24).as_millis() as i64;
+/// The longest window that is answered: a week, in milliseconds.
+const LONGEST: i64 = 7 * 24 * 60 * 60 * 1_000;
 
 /// The events of a window.
 pub(super) struct History {

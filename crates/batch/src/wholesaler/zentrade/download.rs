@@ -1,7 +1,7 @@
 //! A file of products, read while it comes in.
 
 use std::future::ready;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use futures::{StreamExt as _, stream};
@@ -12,6 +12,7 @@ use super::{PRODUCTS, Zentrade, product};
 use crate::http::Request;
 use crate::outcome::{Class, Failure};
 use crate::wholesaler::error::Error;
+use crate::wholesaler::key::Key;
 use crate::wholesaler::page::{Checkpoint, Page, Pages, Place};
 use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
 use crate::wholesaler::seen::Seen;
@@ -160,8 +161,14 @@ impl Reader {
         }
     }
 
+    /// Neither sent already nor in the page that is made.
     fn is_new(&self, product: &WholesaleProduct) -> bool {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(&product.key)
+        let is_here = self.page.products.iter().any(|known| known.key == product.key);
+        !is_here && !self.seen().contains(&product.key)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&mut self) -> Page {
@@ -169,7 +176,12 @@ impl Reader {
         std::mem::take(&mut self.page)
     }
 
+    /// What is sent is had: should the file be read again, it does not come again.
     async fn send(&self, page: Page) -> Result<(), Failure> {
-        self.pages.send(page).await.map_err(|_| Failure::new(Class::Cancelled))
+        let keys: Vec<Key> = page.products.iter().map(|product| product.key.clone()).collect();
+        self.pages.send(page).await.map_err(|_| Failure::new(Class::Cancelled))?;
+        let mut seen = self.seen();
+        keys.iter().for_each(|key| _ = seen.insert(key));
+        Ok(())
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 
-fn item(change: Value) -> Value {
+fn item(change: &Value) -> Value {
     let mut item = json!({
         "key": "WAB12CD", "name": "무선 주전자 1.7L", "status": "available", "price": 21500.0,
         "options": [
@@ -24,7 +24,7 @@ fn item(change: Value) -> Value {
     item
 }
 
-fn read(change: Value) -> Result<WholesaleProduct, Reason> {
+fn read(change: &Value) -> Result<WholesaleProduct, Reason> {
     super::read(&item(change).to_string()).map_err(|rejected| {
         assert_eq!(rejected.key.unwrap().as_str(), "WAB12CD");
         rejected.reason
@@ -35,7 +35,7 @@ fn won(amount: i64) -> Option<Money> {
     Some(Money::new(amount, Currency::Krw).unwrap())
 }
 
-fn option(change: Value) -> Value {
+fn option(change: &Value) -> Value {
     let mut option = json!({ "key": "1", "price": 21500, "quantity": 3, "status": "available",
         "optionAttributes": [{ "name": "색상", "value": "크림" }] });
     for (name, value) in change.as_object().unwrap() {
@@ -46,7 +46,7 @@ fn option(change: Value) -> Value {
 
 #[test]
 fn an_item_becomes_a_product() {
-    let product = read(json!({})).unwrap();
+    let product = read(&json!({})).unwrap();
     assert_eq!(product.name.unwrap().as_str(), "무선 주전자 1.7L");
     assert_eq!((product.price, product.stock), (won(21_500), Stock::Units(47)));
     let options =
@@ -68,7 +68,7 @@ fn an_item_becomes_a_product() {
 fn what_is_not_known_is_unknown() {
     let gone = json!({ "name": null, "price": null, "status": "discontinued", "options": [],
         "images": [], "content": "", "category": null, "updatedAt": null });
-    let product = read(gone).unwrap();
+    let product = read(&gone).unwrap();
     assert_eq!((product.name, product.price, product.stock), (None, None, Stock::Unknown));
     assert_eq!(product.availability, Availability::Discontinued);
     assert_eq!((product.description, product.changed_at, product.category), (None, None, None));
@@ -76,29 +76,29 @@ fn what_is_not_known_is_unknown() {
 
 #[test]
 fn nine_thousand_nine_hundred_and_ninety_nine_is_not_counted() {
-    let alone = option(json!({ "quantity": 9999, "optionAttributes": [] }));
-    let product = read(json!({ "options": [alone] })).unwrap();
+    let alone = option(&json!({ "quantity": 9999, "optionAttributes": [] }));
+    let product = read(&json!({ "options": [alone] })).unwrap();
     assert_eq!((product.options.len(), product.stock), (0, Stock::NotTracked));
-    let unknown = option(json!({ "quantity": null, "key": "2" }));
+    let unknown = option(&json!({ "quantity": null, "key": "2" }));
     let product =
-        read(json!({ "options": [option(json!({ "quantity": 9999 })), unknown] })).unwrap();
+        read(&json!({ "options": [option(&json!({ "quantity": 9999 })), unknown] })).unwrap();
     assert_eq!(product.stock, Stock::Unknown);
-    let soldout = option(json!({ "quantity": 9999, "status": "soldout" }));
-    assert_eq!(read(json!({ "options": [soldout] })).unwrap().stock, Stock::Units(0));
+    let soldout = option(&json!({ "quantity": 9999, "status": "soldout" }));
+    assert_eq!(read(&json!({ "options": [soldout] })).unwrap().stock, Stock::Units(0));
 }
 
 #[test]
 fn where_an_option_costs_nothing_options_are_added() {
     let options =
-        json!([option(json!({ "price": 0 })), option(json!({ "key": "2", "price": -500 }))]);
-    let product = read(json!({ "options": options })).unwrap();
+        json!([option(&json!({ "price": 0 })), option(&json!({ "key": "2", "price": -500 }))]);
+    let product = read(&json!({ "options": options })).unwrap();
     let differences: Vec<_> = product.options.iter().map(|option| option.difference).collect();
     assert_eq!(differences, [won(0), won(-500)]);
 }
 
 #[test]
 fn moments_come_in_milliseconds_or_in_seconds() {
-    let changed = |told: Value| read(json!({ "updatedAt": told }));
+    let changed = |told: Value| read(&json!({ "updatedAt": told }));
     let expected = 1_795_400_000_000;
     for told in [json!(1_795_400_000), json!(1_795_400_000_000_i64), json!("1795400000")] {
         assert_eq!(changed(told).unwrap().changed_at.unwrap().timestamp_millis(), expected);
@@ -108,8 +108,8 @@ fn moments_come_in_milliseconds_or_in_seconds() {
 
 #[test]
 fn what_cannot_be_is_rejected_with_its_reason() {
-    let with = |option_: Value| json!({ "options": [option(option_)] });
-    let many: Vec<Value> = (0..501).map(|key| option(json!({ "key": key.to_string() }))).collect();
+    let with = |change: Value| json!({ "options": [option(&change)] });
+    let many: Vec<Value> = (0..501).map(|key| option(&json!({ "key": key.to_string() }))).collect();
     for (change, reason) in [
         (json!({ "price": -1000 }), Reason::OutOfRange("price")),
         (json!({ "price": 0 }), Reason::OutOfRange("price")),
@@ -135,13 +135,13 @@ fn what_cannot_be_is_rejected_with_its_reason() {
     ] {
         // Nothing at all is written as an empty text now and then.
         let expected = if reason == Reason::Unreadable { None } else { Some(reason) };
-        assert_eq!(read(change.clone()).err(), expected, "{change}");
+        assert_eq!(read(&change).err(), expected, "{change}");
     }
 }
 
 #[test]
 fn a_word_that_nobody_knows_is_kept() {
-    let product = read(json!({ "status": "resting", "images": ["ftp://x", 7] })).unwrap();
+    let product = read(&json!({ "status": "resting", "images": ["ftp://x", 7] })).unwrap();
     assert_eq!(product.availability, Availability::Unknown);
     assert_eq!(
         (&product.raw["status"], &product.raw["images"]),
@@ -151,7 +151,7 @@ fn a_word_that_nobody_knows_is_kept() {
 
 #[test]
 fn half_a_surrogate_pair_costs_its_item_alone_and_its_key_is_told() {
-    let text = item(json!({})).to_string().replace("무선", "\\ud83d");
+    let text = item(&json!({})).to_string().replace("무선", "\\ud83d");
     let rejected = super::read(&text).unwrap_err();
     assert_eq!((rejected.key.unwrap().as_str(), rejected.reason), ("WAB12CD", Reason::Unreadable));
     for text in ["", "null", "[]", "{}", r#"{"key":1}"#, r#"{"key":"a b"}"#] {
@@ -185,6 +185,6 @@ proptest! {
     ) {
         const NAMES: [&str; 11] = ["name", "status", "price", "options", "images", "content",
             "category", "metadata", "updatedAt", "shippingFee", "boxQuantity"];
-        let _: Result<_, _> = read(json!({ NAMES[at]: value }));
+        let _: Result<_, _> = read(&json!({ NAMES[at]: value }));
     }
 }

@@ -1,0 +1,252 @@
+//! The simulator in this process as a transport, and clients on it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _};
+use jebi_batch::http::{
+    self, HeaderMap, HeaderName, HeaderValue, Incoming, Kind, Request, Transport,
+};
+use jebi_batch::wholesaler::{
+    Catalogue, Checkpoint, Domeggook, DomeggookLogin, Error, Line, Market, Ownerclan,
+    OwnerclanLogin, Page, Pages, Window, Zentrade, ZentradeLogin,
+};
+use jebi_batch::{AccountConfig, Accounts, Clock};
+use jebi_domain::{Credential, Wholesaler};
+use jebi_monitor::{Config, Monitor};
+use jebi_simulator::{
+    Body, Clock as SimClock, End, FaultRule, InProcess, PASSWORD, Settings, SimRequest, Simulator,
+    Time,
+};
+
+pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
+const INSIDE: &str = "http://inside";
+pub(crate) const DAY: Duration = Duration::from_hours(24);
+pub(crate) const HOUR: Duration = Duration::from_hours(1);
+
+/// What an answer takes to come.
+const LATENCY: Duration = Duration::from_millis(300);
+
+/// The simulator, and accounts with it, on one clock.
+pub(crate) struct Outside {
+    pub(crate) clock: Clock,
+    market: Market,
+    accounts: Accounts,
+    inside: InProcess,
+}
+
+impl Outside {
+    pub(crate) fn with(settings: Settings) -> Self {
+        let clock = Clock::manual();
+        let sim_clock = SimClock::manual();
+        let simulator = Arc::new(Simulator::new(settings, sim_clock.now()));
+        let inside = InProcess::new(simulator, sim_clock);
+        let monitor = Monitor::new(Config { clock: clock.monitor(), ..Config::default() });
+        let accounts = Accounts::new(&clock, Arc::new(monitor));
+        Self { clock, market: Market::Supply, accounts, inside }
+    }
+
+    pub(crate) fn in_market(self, market: Market) -> Self {
+        Self { market, ..self }
+    }
+
+    pub(crate) fn of(items: u64) -> Self {
+        Self::with(Settings::default().with_items(items))
+    }
+
+    pub(crate) fn simulator(&self) -> &Simulator {
+        self.inside.simulator()
+    }
+
+    /// What the simulator's clock shows.
+    pub(crate) fn now(&self) -> Time {
+        SimClock::BEGINNING + self.clock.now()
+    }
+
+    pub(crate) fn fault(&self, rule: FaultRule) -> u64 {
+        self.simulator().add_fault(rule)
+    }
+
+    pub(crate) fn line(&self, wholesaler: Wholesaler) -> Line {
+        self.line_with(wholesaler, http::Config::of(wholesaler))
+    }
+
+    fn line_with(&self, wholesaler: Wholesaler, config: http::Config) -> Line {
+        let (inside, clock) = (self.inside.clone(), self.clock.clone());
+        let transport = Arc::new(Inside { inside, clock });
+        let client = http::Client::over(transport, config, &self.clock).unwrap();
+        let account = self.accounts.open(&format!("{wholesaler:?}"), AccountConfig::of(wholesaler));
+        Line::new(client, account, &self.clock)
+    }
+
+    pub(crate) fn ownerclan(&self) -> Ownerclan {
+        ownerclan(self.line(Wholesaler::Ownerclan), INSIDE)
+    }
+
+    pub(crate) fn zentrade(&self) -> Zentrade {
+        zentrade(self.line(Wholesaler::Zentrade), INSIDE)
+    }
+
+    pub(crate) fn domeggook(&self) -> Domeggook {
+        domeggook(self.line(Wholesaler::Domeggook), INSIDE, self.market)
+    }
+
+    pub(crate) fn client(&self, wholesaler: Wholesaler) -> Box<dyn Catalogue> {
+        self.client_with(wholesaler, http::Config::of(wholesaler))
+    }
+
+    /// One that reads no more than this.
+    pub(crate) fn client_of_bytes(&self, wholesaler: Wholesaler, most: u64) -> Box<dyn Catalogue> {
+        let config = http::Config::of(wholesaler);
+        let config = http::Config { max_wire_bytes: most, max_decoded_bytes: most, ..config };
+        self.client_with(wholesaler, config)
+    }
+
+    fn client_with(&self, wholesaler: Wholesaler, config: http::Config) -> Box<dyn Catalogue> {
+        let line = self.line_with(wholesaler, config);
+        match wholesaler {
+            Wholesaler::Ownerclan => Box::new(ownerclan(line, INSIDE)),
+            Wholesaler::Zentrade => Box::new(zentrade(line, INSIDE)),
+            Wholesaler::Domeggook => Box::new(domeggook(line, INSIDE, self.market)),
+        }
+    }
+
+    /// All pages up to the end, and the error that was the end, where it was one.
+    pub(crate) fn pages(&self, pages: Pages) -> (Vec<Page>, Option<Error>) {
+        let all: Vec<Result<Page, Error>> = self.clock.run(pages.take(20_000).collect());
+        let (mut whole, mut failed) = (Vec::new(), None);
+        for page in all {
+            assert!(failed.is_none(), "a page follows an error");
+            match page {
+                Ok(page) => whole.push(page),
+                Err(error) => failed = Some(error),
+            }
+        }
+        let is_last = whole.last().is_some_and(|page| page.next.is_none());
+        assert_eq!(is_last, failed.is_none(), "{failed:?}");
+        (whole, failed)
+    }
+
+    pub(crate) fn walk(&self, wholesaler: Wholesaler, from: Option<&Checkpoint>) -> Vec<Page> {
+        let (pages, failed) = self.pages(self.client(wholesaler).walk(from));
+        assert!(failed.is_none(), "{failed:?}");
+        pages
+    }
+
+    /// The part of time that the simulator's clock has been through, `back` included.
+    pub(crate) fn window(&self, since: Time) -> Window {
+        let moment = |time: Time| DateTime::from_timestamp_millis(time.unix_ms()).unwrap();
+        Window { since: moment(since), until: moment(self.now()) }
+    }
+
+    pub(crate) fn calls(&self, wholesaler: Wholesaler) -> u64 {
+        let stats = self.accounts.stats();
+        let name = format!("{wholesaler:?}");
+        stats.iter().find(|stats| stats.name == name).map_or(0, |stats| stats.calls)
+    }
+}
+
+pub(crate) fn secret(text: &str) -> Credential {
+    Credential::new(text).unwrap()
+}
+
+pub(crate) fn ownerclan(line: Line, base: &str) -> Ownerclan {
+    let login = OwnerclanLogin { username: secret("demo-seller"), password: secret(PASSWORD) };
+    let url = |path: &str| format!("{base}/ownerclan{path}").parse().unwrap();
+    Ownerclan::new(line, login, url("/v1/graphql"), url("/auth"))
+}
+
+pub(crate) fn zentrade(line: Line, base: &str) -> Zentrade {
+    let login = ZentradeLogin { id: secret("demo"), m_skey: secret(KEY) };
+    Zentrade::new(line, login, format!("{base}/zentrade").parse().unwrap())
+}
+
+pub(crate) fn domeggook(line: Line, base: &str, market: Market) -> Domeggook {
+    let login = DomeggookLogin { aid: secret(KEY), id: secret("demo"), pw: secret(PASSWORD) };
+    Domeggook::new(line, login, format!("{base}/domeggook/").parse().unwrap(), market)
+}
+
+/// A transport that asks the simulator in this process.
+#[derive(Debug)]
+struct Inside {
+    inside: InProcess,
+    clock: Clock,
+}
+
+impl Transport for Inside {
+    fn send(&self, request: Request) -> BoxFuture<'static, Result<Incoming, http::Error>> {
+        let (inside, clock) = (self.inside.clone(), self.clock.clone());
+        Box::pin(async move {
+            clock.wait(LATENCY).await;
+            inside.clock().set(SimClock::BEGINNING + clock.now());
+            let response = inside.ask(&asked(&request));
+            let script = response.script;
+            clock.wait(script.delay).await;
+            let after = match script.end {
+                End::Complete => None,
+                End::Silence => return std::future::pending().await,
+                End::Dropped | End::Reset { after_bytes: 0 } => {
+                    return Err(http::Error::new(Kind::Reset));
+                }
+                End::Truncated { after_bytes } | End::Reset { after_bytes } => Some(after_bytes),
+                // What is announced and does not come cuts the body; what comes beyond is not read.
+                End::LyingLength { by } => Some(u64::MAX.saturating_add_signed(by.min(0))),
+            };
+            let is_too_short = matches!(script.end, End::LyingLength { by } if by < 0);
+            let (status, headers) = (response.status, headers(&response.headers));
+            let body: Box<dyn Iterator<Item = Vec<u8>> + Send> = match (response.body, after) {
+                (Body::Pieces(pieces), None) => pieces,
+                (body, after) => {
+                    let mut bytes = body.into_bytes();
+                    let end = match script.end {
+                        End::LyingLength { by } => (bytes.len() as u64).saturating_add_signed(by),
+                        _ => after.unwrap_or(u64::MAX),
+                    };
+                    bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+                    Box::new(std::iter::once(bytes))
+                }
+            };
+            let pace = script.bytes_per_second;
+            // In small pieces, as a network has them, so that characters are cut.
+            let pieces =
+                body.flat_map(|piece| piece.chunks(8_191).map(<[u8]>::to_vec).collect::<Vec<_>>());
+            let whole = stream::iter(pieces).then(move |piece| {
+                let clock = clock.clone();
+                async move {
+                    if let Some(pace) = pace {
+                        let seconds = piece.len() as f64 / pace.get() as f64;
+                        clock.wait(Duration::from_secs_f64(seconds)).await;
+                    }
+                    Ok(bytes::Bytes::from(piece))
+                }
+            });
+            let is_cut = after.is_some() && !is_too_short;
+            let cut = stream::iter(is_cut.then(|| Err(http::Error::new(Kind::BodyCut))));
+            Ok(Incoming { status, headers, body: whole.chain(cut).boxed() })
+        })
+    }
+}
+
+fn asked(request: &Request) -> SimRequest {
+    let url = request.url();
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{query}", url.path());
+    let header = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    };
+    SimRequest {
+        method: request.method().to_string(),
+        target,
+        headers: request.headers().iter().map(header).collect(),
+        body: request.bytes().to_vec(),
+    }
+}
+
+fn headers(pairs: &[(String, String)]) -> HeaderMap {
+    let pair = |(name, value): &(String, String)| {
+        (HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap())
+    };
+    pairs.iter().map(pair).collect()
+}
