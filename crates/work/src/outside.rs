@@ -30,8 +30,10 @@ pub struct Outside {
     master_key: Arc<MasterKey>,
     addresses: Addresses,
     /// Each with the version of the account that it was made of.
-    catalogues: Mutex<HashMap<AccountId, (i64, Arc<dyn Catalogue>)>>,
+    catalogues: Mutex<Catalogues>,
 }
+
+type Catalogues = HashMap<AccountId, (i64, Arc<dyn Catalogue>)>;
 
 /// Why an account cannot be called.
 #[derive(Debug, thiserror::Error)]
@@ -153,7 +155,7 @@ impl Outside {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, (i64, Arc<dyn Catalogue>)>> {
+    fn lock(&self) -> MutexGuard<'_, Catalogues> {
         self.catalogues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
