@@ -53,6 +53,15 @@ enum Part {
     SoldOut,
 }
 
+impl Part {
+    const fn parameter(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Normal => ("runout", "0"),
+            Self::SoldOut => ("runout", "1"),
+        }
+    }
+}
+
 const PRODUCTS: &str = "product_api";
 const ORDERS: &str = "order_api";
 
@@ -85,25 +94,22 @@ impl Zentrade {
     }
 
     fn products(&self, part: Part) -> Request {
-        let runout = match part {
-            Part::Normal => "0",
-            Part::SoldOut => "1",
-        };
-        self.request(PRODUCTS, &[("runout", runout)])
+        self.request(PRODUCTS, &[part.parameter()])
     }
 
-    async fn find_one(&self, key: &Key) -> Result<Page, Error> {
-        let request = self.request(PRODUCTS, &[("goodsno", key.as_str())]);
-        let mut page = Page::default();
+    /// One item, in the file in which it would stand: what is given without a file is not stated.
+    async fn find_in(&self, part: Part, key: &Key) -> Result<Page, Error> {
+        let request = self.request(PRODUCTS, &[("goodsno", key.as_str()), part.parameter()]);
         let mut pages = Download::new(self.clone(), vec![request], None).pages();
-        while let Some(next) = pages.next().await {
-            let next = next?;
-            let items = next.products.into_iter().map(Ok);
-            page.sort(std::slice::from_ref(key), items.chain(next.rejected.into_iter().map(Err)));
+        let mut items = Vec::new();
+        while let Some(page) = pages.next().await {
+            let Page { products, rejected, .. } = page?;
+            items.extend(products.into_iter().map(Ok));
+            items.extend(rejected.into_iter().map(Err));
         }
-        page.missing.dedup();
-        page.missing.retain(|missing| page.products.iter().all(|found| found.key != *missing));
-        Ok(Page { read: 1, ..page })
+        let mut page = Page { read: 1, ..Page::default() };
+        page.sort(std::slice::from_ref(key), items.into_iter());
+        Ok(page)
     }
 }
 
@@ -134,12 +140,15 @@ impl Catalogue for Zentrade {
         self.walk(from)
     }
 
-    /// A call for each.
+    /// A call for each, and a second one for what is not on sale.
     fn find<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(async move {
             let mut page = Page::default();
             for key in keys {
-                let found = Box::pin(self.find_one(key)).await?;
+                let mut found = self.find_in(Part::Normal, key).await?;
+                if !found.missing.is_empty() {
+                    found = self.find_in(Part::SoldOut, key).await?;
+                }
                 page.read += found.read;
                 page.products.extend(found.products);
                 page.rejected.extend(found.rejected);

@@ -92,15 +92,24 @@ fn a_wrong_password_is_an_error_and_is_not_tried_until_the_account_is_blocked() 
     let base = "http://inside/domeggook".parse().unwrap();
     let line = outside.line(Wholesaler::Domeggook);
     let domeggook = Domeggook::new(line, login, base, Market::Supply);
+    let began = outside.now();
+    let mut last = None;
     for _ in 0..40 {
-        assert!(matches!(first_page(&outside, &ownerclan), Some(Class::Rejected | Class::Stopped)));
+        last = first_page(&outside, &ownerclan);
+        assert!(matches!(last, Some(Class::Rejected | Class::Paused)), "{last:?}");
         let window = outside.window(outside.now() - HOUR);
         let (_, failed) = outside.pages(domeggook.changes(window, None));
-        assert!(matches!(failed.unwrap().class(), Class::Rejected | Class::Stopped));
+        let class = failed.unwrap().class();
+        assert!(matches!(class, Class::Rejected | Class::Paused), "{class:?}");
     }
     assert_eq!(outside.simulator().blocks(), []);
-    // The account has stopped itself.
-    assert_eq!(first_page(&outside, &ownerclan), Some(Class::Stopped));
+    // Two in an hour may be refused, and then the account waits by itself.
+    let hours = usize::try_from(outside.now().since(began).as_secs() / 3_600).unwrap() + 1;
+    for route in ["auth", "setLogin"] {
+        let tried = logins(&outside, route);
+        assert!((2..=2 * hours).contains(&tried), "{tried} {route} in {hours} h");
+    }
+    assert_eq!(last, Some(Class::Paused));
 }
 
 #[test]
