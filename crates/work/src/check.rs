@@ -17,6 +17,9 @@ use crate::work::Work;
 /// Who has to wait looks again after so long.
 const LATER: Duration = Duration::from_mins(1);
 
+/// A check that waits for longer, such as for its turn to log in, is no answer, and others wait for the worker.
+const LONGEST: Duration = Duration::from_mins(2);
+
 /// The kind of these jobs.
 pub const CHECK_ACCOUNT: &str = "check-account";
 
@@ -45,6 +48,10 @@ impl Outside {
         let mut pages = catalogue.walk(None);
         let page = tokio::select! {
             page = pages.next() => page,
+            () = tokio::time::sleep(LONGEST) => {
+                let reason = "the wholesaler could not be asked in two minutes".to_owned();
+                return Ok(all(work, &Outcome::Retry(reason)));
+            }
             () = work.stop().cancelled() => return Ok(vec![]),
         };
         let outcome = match page {

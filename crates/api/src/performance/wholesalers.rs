@@ -41,10 +41,14 @@ pub(crate) struct AccountBody {
     /// Failed calls by class.
     errors: BTreeMap<&'static str, u64>,
     breaker: BreakerBody,
-    /// For how long it is still left alone because the other side asked for it.
+    /// For how long it is still left alone: the other side asked for it, or too many calls of an hour were wrong.
     paused_for_seconds: Option<f64>,
-    /// Too many calls were our own mistakes: it is stopped until somebody releases it.
+    /// The same of single APIs, such as `login` after two refused ones.
+    paused_apis: BTreeMap<String, f64>,
+    /// Too many calls were our own mistakes: it, or one of its APIs, is stopped until somebody releases it.
     is_stopped: bool,
+    /// The APIs that are.
+    stopped_apis: Vec<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -141,7 +145,13 @@ impl From<AccountStats> for AccountBody {
                 opened: stats.breaker_opened,
             },
             paused_for_seconds: stats.paused_for.as_ref().map(Duration::as_secs_f64),
+            paused_apis: stats
+                .paused_apis
+                .into_iter()
+                .map(|(api, rest)| (api, rest.as_secs_f64()))
+                .collect(),
             is_stopped: stats.is_stopped,
+            stopped_apis: stats.stopped_apis,
         }
     }
 }
