@@ -363,6 +363,12 @@ const WANTED: &[Index] = &[
         "USING btree (seller_id, kind)",
         &["sellers.accounts"],
     ),
+    of_foreign_key(
+        "wholesaler_accounts_by_seller",
+        "wholesaler_accounts",
+        "USING btree (seller_id, kind)",
+        &["sellers.wholesalers"],
+    ),
     Index {
         table: "idempotency_keys",
         serves: &["housekeeping.old_answers"],

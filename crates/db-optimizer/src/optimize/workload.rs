@@ -455,9 +455,11 @@ impl Sampler<'_> {
         queries.push(Query::new("housekeeping.old_answers", "housekeeping", old));
         let some: Vec<Uuid> = self.column("SELECT id FROM sellers LIMIT 2", &[]).await?;
         for seller in some {
-            for (name, table) in
-                [("sellers.keys", "api_keys"), ("sellers.accounts", "platform_accounts")]
-            {
+            for (name, table) in [
+                ("sellers.keys", "api_keys"),
+                ("sellers.accounts", "platform_accounts"),
+                ("sellers.wholesalers", "wholesaler_accounts"),
+            ] {
                 let rows = Statement::<()>::new(
                     format!("SELECT 1 FROM {table} WHERE seller_id = $1"),
                     vec![Bind::from(seller)],

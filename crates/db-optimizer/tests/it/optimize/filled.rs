@@ -104,6 +104,8 @@ async fn rows(db: &TestDatabase, seller: SellerId, rows: u32) {
          SELECT gen_random_uuid(), '{seller}' || n, sha256('x') FROM generate_series(1, {goods} / 20) AS n;
          INSERT INTO platform_accounts (id, seller_id, kind, name)
          SELECT gen_random_uuid(), id, 'direct', 'x' FROM sellers WHERE name LIKE '{seller}%';
+         INSERT INTO wholesaler_accounts (id, seller_id, kind, name)
+         SELECT gen_random_uuid(), id, 'zentrade', 'x' FROM sellers WHERE name LIKE '{seller}%';
          INSERT INTO api_keys (id, seller_id, digest, scopes)
          SELECT gen_random_uuid(), id, sha256(id::text::bytea), '{{}}' FROM sellers WHERE name LIKE '{seller}%';"
     ))
