@@ -11,6 +11,7 @@ mod line;
 mod number;
 mod ownerclan;
 mod page;
+mod parts;
 mod product;
 mod seen;
 mod session;

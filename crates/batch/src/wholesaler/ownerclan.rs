@@ -20,7 +20,7 @@ use crate::wholesaler::Catalogue;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
 use crate::wholesaler::line::Line;
-use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window};
+use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window, failed, foreign};
 use crate::wholesaler::session::Session;
 
 use answer::Unauthorized;
@@ -147,15 +147,6 @@ impl Catalogue for Ownerclan {
     fn find<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(items::find(self, keys))
     }
-}
-
-/// A stream that ends before it begins.
-pub(super) fn failed(error: Error) -> Pages {
-    stream::iter([Err(error)]).boxed()
-}
-
-pub(super) fn foreign() -> Pages {
-    failed(Error::ForeignCheckpoint)
 }
 
 /// An answer that is not in the shape that was agreed on.

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use futures::stream::BoxStream;
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use serde::{Deserialize, Serialize};
 
 use crate::wholesaler::error::Error;
@@ -12,6 +13,16 @@ use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
 
 /// Pages, one after another.
 pub type Pages = BoxStream<'static, Result<Page, Error>>;
+
+/// A stream that ends before it begins.
+pub(super) fn failed(error: Error) -> Pages {
+    stream::iter([Err(error)]).boxed()
+}
+
+/// A stream from a checkpoint of another one.
+pub(super) fn foreign() -> Pages {
+    failed(Error::ForeignCheckpoint)
+}
 
 /// Some items of a catalogue. How many there were is [`Page::read`]: what is new, what is rejected and
 /// what came again.
@@ -68,9 +79,6 @@ impl Page {
         }
     }
 }
-
-/// Items of one call that may be too large each by itself.
-pub(super) const MOST_TOO_LARGE: u32 = 3;
 
 /// From a moment to a later one, which must not lie in the future.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

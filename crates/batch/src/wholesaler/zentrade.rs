@@ -18,8 +18,7 @@ use crate::wholesaler::Catalogue;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
 use crate::wholesaler::line::Line;
-use crate::wholesaler::ownerclan::{failed, foreign};
-use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window};
+use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window, failed, foreign};
 
 use download::Download;
 pub use order::{OrderBy, ZentradeOrder};

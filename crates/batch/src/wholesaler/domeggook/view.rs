@@ -8,8 +8,9 @@ use super::{Inner, answer, product};
 use crate::outcome::Failure;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
-use crate::wholesaler::page::{MOST_TOO_LARGE, Page};
-use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
+use crate::wholesaler::page::Page;
+use crate::wholesaler::parts::Parts;
+use crate::wholesaler::product::{Rejected, WholesaleProduct};
 
 const MODE: &str = "getItemView";
 /// Numbers of a call.
@@ -44,29 +45,13 @@ pub(super) async fn find(client: &Inner, keys: &[Key]) -> Result<Page, Error> {
 /// Those of a hundred, by fewer at once where they are too large together.
 async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
     let mut page = Page::default();
-    let (mut rest, mut size, mut too_large) = (&keys[..], LARGEST, 0);
-    while !rest.is_empty() {
-        let (asked, others) = rest.split_at(size.min(rest.len()));
+    let mut parts = Parts::new(MODE, &keys, LARGEST);
+    while let Some(asked) = parts.asked() {
         let numbers: Vec<&str> = asked.iter().map(Key::as_str).collect();
         let numbers = numbers.join(",");
         let read = |body: &str| items(client, body, asked.len());
-        match client.call(MODE, "4.6", &[("multiple", &numbers)], read).await? {
-            Some(items) => page.sort(asked, items.into_iter()),
-            // It is not the items where one after another is too large alone.
-            None if asked.len() == 1 && too_large == MOST_TOO_LARGE => {
-                return Err(Error::Stuck(MODE));
-            }
-            None if asked.len() == 1 => {
-                too_large += 1;
-                let key = Some(asked[0].clone());
-                page.rejected.push(Rejected { key, reason: Reason::TooLarge("item") });
-            }
-            None => {
-                size = (asked.len() / 4).max(1);
-                continue;
-            }
-        }
-        rest = others;
+        let items = client.call(MODE, "4.6", &[("multiple", &numbers)], read).await?;
+        parts.answered(&mut page, items.map(Vec::into_iter))?;
     }
     Ok(page)
 }

@@ -8,7 +8,8 @@ use super::{Ownerclan, answer, product, unusable};
 use crate::outcome::Failure;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
-use crate::wholesaler::page::{Checkpoint, MOST_TOO_LARGE, Page, Place};
+use crate::wholesaler::page::{Checkpoint, Page, Place};
+use crate::wholesaler::parts::Parts;
 use crate::wholesaler::product::{Reason, Rejected, WholesaleProduct};
 use crate::wholesaler::seen::{Progress, Seen};
 
@@ -164,29 +165,14 @@ pub(super) async fn find(client: &Ownerclan, keys: &[Key]) -> Result<Page, Error
     let query =
         format!("query ($keys: [ID!]!) {{ itemsByKeys(keys: $keys) {{ {} }} }}", product::FIELDS);
     let mut page = Page { read: keys.len(), ..Page::default() };
-    let (mut rest, mut size, mut too_large) = (keys, KEYS, 0);
-    while !rest.is_empty() {
-        let (asked, others) = rest.split_at(size.min(rest.len()));
+    let mut parts = Parts::new(BY_KEYS, keys, KEYS);
+    while let Some(asked) = parts.asked() {
         let words: Vec<&str> = asked.iter().map(Key::as_str).collect();
         let variables = json!({ "keys": words });
         let read = |text: &str| found(text, asked.len());
-        match client.query(&query, BY_KEYS, variables, read).await? {
-            Some(items) => page.sort(asked, items.into_iter().map(|item| item.map(|item| *item))),
-            // It is not the items where one after another is too large alone.
-            None if asked.len() == 1 && too_large == MOST_TOO_LARGE => {
-                return Err(Error::Stuck(BY_KEYS));
-            }
-            None if asked.len() == 1 => {
-                too_large += 1;
-                let key = Some(asked[0].clone());
-                page.rejected.push(Rejected { key, reason: Reason::TooLarge("item") });
-            }
-            None => {
-                size = (asked.len() / 4).max(1);
-                continue;
-            }
-        }
-        rest = others;
+        let items = client.query(&query, BY_KEYS, variables, read).await?;
+        let items = items.map(|items| items.into_iter().map(|item| item.map(|item| *item)));
+        parts.answered(&mut page, items)?;
     }
     Ok(page)
 }
