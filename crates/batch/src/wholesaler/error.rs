@@ -57,6 +57,11 @@ impl Refusal {
     }
 }
 
+/// An answer that is not in the shape that was agreed on.
+pub(super) fn unusable(why: &'static str) -> Failure {
+    Failure::new(Class::Unusable).because(why)
+}
+
 /// Nothing of it begins a line of a log, or fills one.
 fn harmless(text: &str) -> String {
     text.chars().take(200).map(|one| if one.is_control() { ' ' } else { one }).collect()

@@ -15,7 +15,7 @@ use jebi_domain::{Credential, Wholesaler};
 use serde_json::{Value, json};
 
 use crate::http::{Format, HeaderName, HeaderValue, Method, Request, Url};
-use crate::outcome::{Class, Failure};
+use crate::outcome::Failure;
 use crate::wholesaler::Catalogue;
 use crate::wholesaler::error::Error;
 use crate::wholesaler::key::Key;
@@ -147,9 +147,4 @@ impl Catalogue for Ownerclan {
     fn find<'a>(&'a self, keys: &'a [Key]) -> BoxFuture<'a, Result<Page, Error>> {
         Box::pin(items::find(self, keys))
     }
-}
-
-/// An answer that is not in the shape that was agreed on.
-fn unusable(why: &'static str) -> Failure {
-    Failure::new(Class::Unusable).because(why)
 }

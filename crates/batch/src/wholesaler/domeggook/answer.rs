@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::outcome::{Class, Failure};
-use crate::wholesaler::error::Refusal;
+use crate::wholesaler::error::{Refusal, unusable};
 use crate::wholesaler::fields::Fields;
 use crate::wholesaler::number;
 
@@ -60,10 +60,6 @@ fn failure(errors: &str) -> Failure {
     } else {
         refusal.of(Class::Rejected)
     }
-}
-
-pub(super) fn unusable(why: &'static str) -> Failure {
-    Failure::new(Class::Unusable).because(why)
 }
 
 /// What `header` says, and it may lie.

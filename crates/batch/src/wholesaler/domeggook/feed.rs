@@ -12,7 +12,7 @@ use super::list::goes_on;
 use super::product::Numbered;
 use super::{Inner, session, view};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
 use crate::wholesaler::page::{Checkpoint, Page, Place, Window};
 use crate::wholesaler::product::{Reason, Rejected};
@@ -158,10 +158,10 @@ impl Feed {
 
 fn read(json: &str) -> Result<(Header, Vec<Row>), Failure> {
     let body: Body<'_> =
-        serde_json::from_str(json).map_err(|error| answer::unusable("no feed").because(error))?;
+        serde_json::from_str(json).map_err(|error| unusable("no feed").because(error))?;
     let entries = answer::entries(body.items)?;
     if entries.len() > LARGEST {
-        return Err(answer::unusable("more rows than were asked for"));
+        return Err(unusable("more rows than were asked for"));
     }
     let rows = entries.into_iter().map(|entry| row(entry.get())).collect();
     Ok((Header::read(body.header), rows))

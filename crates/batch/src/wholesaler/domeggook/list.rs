@@ -9,7 +9,7 @@ use super::answer::{self, Header};
 use super::product::Numbered;
 use super::{Inner, view};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
 use crate::wholesaler::page::{Checkpoint, Page, Place};
 use crate::wholesaler::product::{Reason, Rejected};
@@ -110,10 +110,10 @@ pub(super) fn goes_on(page: &Page, size: usize, number: u64, pages: Option<u64>)
 
 fn read(json: &str) -> Result<Listed, Failure> {
     let body: Body<'_> =
-        serde_json::from_str(json).map_err(|error| answer::unusable("no list").because(error))?;
+        serde_json::from_str(json).map_err(|error| unusable("no list").because(error))?;
     let entries = answer::entries(body.list)?;
     if entries.len() > LARGEST {
-        return Err(answer::unusable("more items than were asked for"));
+        return Err(unusable("more items than were asked for"));
     }
     let key = |entry: &RawValue| serde_json::from_str::<Numbered>(entry.get()).ok()?.key();
     let keys = entries.into_iter().map(key).collect();

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use super::Inner;
-use super::answer::{self, Unauthorized, unusable};
+use super::answer::{self, Unauthorized};
 use crate::account::AccountConfig;
 use crate::http::{self, Format, Kind, Method, Request};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::fields::{Fields, is_true};
 use crate::wholesaler::session::Fresh;
 

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Inner, answer, product};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
 use crate::wholesaler::page::Page;
 use crate::wholesaler::parts::Parts;
@@ -60,24 +60,24 @@ async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
 fn items(client: &Inner, json: &str, most: usize) -> Result<Vec<Item>, Failure> {
     if !json.starts_with('{') {
         // None of them is there.
-        let nothing: &RawValue = serde_json::from_str(json)
-            .map_err(|error| answer::unusable("no items").because(error))?;
+        let nothing: &RawValue =
+            serde_json::from_str(json).map_err(|error| unusable("no items").because(error))?;
         answer::many(nothing)?;
         return Ok(Vec::new());
     }
     let body: Body<'_> =
-        serde_json::from_str(json).map_err(|error| answer::unusable("no items").because(error))?;
+        serde_json::from_str(json).map_err(|error| unusable("no items").because(error))?;
     let read = |json: &str| product::read(json, client.market);
     match (body.item, body.basis) {
         (Some(items), _) => {
             let items = answer::many(items)?;
             if items.len() > most {
-                return Err(answer::unusable("more items than were asked for"));
+                return Err(unusable("more items than were asked for"));
             }
             Ok(items.into_iter().map(|item| read(item.get())).collect())
         }
         (None, Some(_)) => Ok(vec![read(json)]),
         // That none of them is there is said in another way.
-        (None, None) => Err(answer::unusable("no items")),
+        (None, None) => Err(unusable("no items")),
     }
 }

@@ -7,9 +7,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::unusable;
 use crate::outcome::{Class, Failure};
-use crate::wholesaler::error::Refusal;
+use crate::wholesaler::error::{Refusal, unusable};
 
 /// The token is not good, says an answer of 200.
 #[derive(Debug, thiserror::Error)]

@@ -5,9 +5,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::items::{LARGEST, PageInfo, REMEMBERED, find};
-use super::{Ownerclan, answer, unusable};
+use super::{Ownerclan, answer};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
 use crate::wholesaler::page::{Checkpoint, Page, Place, Window};
 use crate::wholesaler::product::{Reason, Rejected};

@@ -4,9 +4,9 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Ownerclan, answer, product, unusable};
+use super::{Ownerclan, answer, product};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
 use crate::wholesaler::page::{Checkpoint, Page, Place};
 use crate::wholesaler::parts::Parts;

@@ -7,11 +7,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Inner, unusable};
+use super::Inner;
 use crate::account::AccountConfig;
 use crate::http::{Format, Method, Request};
 use crate::outcome::Failure;
-use crate::wholesaler::error::Error;
+use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::session::Fresh;
 
 /// Where a token does not say how long it is good.

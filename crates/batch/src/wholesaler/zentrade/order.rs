@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::element;
 use super::frames::{Frame, Frames};
 use crate::outcome::{Class, Failure};
+use crate::wholesaler::error::unusable;
 use crate::wholesaler::fields::Fields;
 use crate::wholesaler::product::Reason;
 use crate::wholesaler::text;
@@ -50,7 +51,6 @@ pub struct ZentradeOrder {
 const MAX_LINES: usize = 100;
 
 pub(super) fn read(text: &str) -> Result<Vec<ZentradeOrder>, Failure> {
-    let unusable = |why: &'static str| Failure::new(Class::Unusable).because(why);
     let mut frames = Frames::new("ord_info");
     let mut orders = Vec::new();
     frames.push(text);
