@@ -132,8 +132,6 @@ async fn bad_credentials_are_told_of_without_them_and_good_ones_mend_the_account
     check(&app, &account).await;
     let told = figures(&app).await;
     assert!(told[0]["paused_apis"]["login"].as_f64().unwrap() > 0.0, "{told:?}");
-    let account = add(&app, "ownerclan", "다른 가게", &bad).await;
-    check(&app, &account).await;
     let path = format!("{ACCOUNTS}{account}");
     let good = json!({ "credentials": { "password": PASSWORD } });
     app.patch(&path, &good).await.expect(200);
