@@ -111,7 +111,7 @@ impl Retry {
         }
         // Full jitter: what failed at the same time must not come back at the same time.
         let ceiling = doubled(self.base, situation.attempts.saturating_sub(1)).min(self.cap);
-        Decision::Repeat(asked + ceiling.mul_f64(situation.random.clamp(0.0, 1.0)))
+        Decision::Repeat(asked.saturating_add(ceiling.mul_f64(situation.random.clamp(0.0, 1.0))))
     }
 
     fn snooze(&self, situation: &Situation) -> Decision {

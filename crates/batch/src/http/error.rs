@@ -1,6 +1,7 @@
 //! Every way in which a call fails.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io::ErrorKind;
 use std::time::Duration;
 
@@ -74,7 +75,7 @@ impl Kind {
 }
 
 /// A call that failed. Its text holds no address, parameter or body.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[error("{kind:?}")]
 pub struct Error {
     /// Why.
@@ -85,6 +86,15 @@ pub struct Error {
     /// 64 KiB. Not for logs: it may say what was sent.
     pub body: String,
     pub(super) source: Option<reqwest::Error>,
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, retry_after, source, .. } = self;
+        let mut text = f.debug_struct("Error");
+        text.field("kind", kind).field("retry_after", retry_after).field("source", source);
+        text.finish_non_exhaustive()
+    }
 }
 
 impl Error {

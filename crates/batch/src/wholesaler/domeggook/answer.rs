@@ -31,8 +31,7 @@ struct Errors<'a> {
 /// What stands below the root, where there is no error.
 pub(super) fn body(text: &str) -> Result<&str, Failure> {
     let text = text.trim_start_matches('\u{feff}');
-    let root: Root<'_> =
-        serde_json::from_str(text).map_err(|error| unusable("no answer").because(error))?;
+    let root: Root<'_> = serde_json::from_str(text).map_err(|_| unusable("no answer"))?;
     if let Some(errors) = root.errors {
         return Err(failure(errors.get()));
     }
@@ -93,8 +92,7 @@ pub(super) fn entries(list: Option<&RawValue>) -> Result<Vec<&RawValue>, Failure
     if !list.get().starts_with('{') {
         return many(list);
     }
-    let items: Items<'_> =
-        serde_json::from_str(list.get()).map_err(|error| unusable("no list").because(error))?;
+    let items: Items<'_> = serde_json::from_str(list.get()).map_err(|_| unusable("no list"))?;
     items.item.map_or(Ok(Vec::new()), many)
 }
 
@@ -102,9 +100,7 @@ pub(super) fn entries(list: Option<&RawValue>) -> Result<Vec<&RawValue>, Failure
 pub(super) fn many(value: &RawValue) -> Result<Vec<&RawValue>, Failure> {
     let json = value.get();
     match json.as_bytes().first() {
-        Some(b'[') => {
-            serde_json::from_str(json).map_err(|error| unusable("no list").because(error))
-        }
+        Some(b'[') => serde_json::from_str(json).map_err(|_| unusable("no list")),
         Some(b'{') => Ok(vec![value]),
         _ => match serde_json::from_str(json) {
             Ok(Value::Null) => Ok(Vec::new()),

@@ -109,8 +109,7 @@ pub(super) fn goes_on(page: &Page, size: usize, number: u64, pages: Option<u64>)
 }
 
 fn read(json: &str) -> Result<Listed, Failure> {
-    let body: Body<'_> =
-        serde_json::from_str(json).map_err(|error| unusable("no list").because(error))?;
+    let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no list"))?;
     let entries = answer::entries(body.list)?;
     if entries.len() > LARGEST {
         return Err(unusable("more items than were asked for"));

@@ -60,13 +60,11 @@ async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
 fn items(client: &Inner, json: &str, most: usize) -> Result<Vec<Item>, Failure> {
     if !json.starts_with('{') {
         // None of them is there.
-        let nothing: &RawValue =
-            serde_json::from_str(json).map_err(|error| unusable("no items").because(error))?;
+        let nothing: &RawValue = serde_json::from_str(json).map_err(|_| unusable("no items"))?;
         answer::many(nothing)?;
         return Ok(Vec::new());
     }
-    let body: Body<'_> =
-        serde_json::from_str(json).map_err(|error| unusable("no items").because(error))?;
+    let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no items"))?;
     let read = |json: &str| product::read(json, client.market);
     match (body.item, body.basis) {
         (Some(items), _) => {

@@ -54,8 +54,8 @@ impl Field<'_> {
 /// what is null because of it is not known to be nothing.
 pub(super) fn field<'a>(text: &'a str, name: &str, lead: &[&str]) -> Result<Field<'a>, Failure> {
     let text = text.trim_start_matches('\u{feff}');
-    let answer: Answer<'_> = serde_json::from_str(text)
-        .map_err(|error| unusable("no answer of GraphQL").because(error))?;
+    let answer: Answer<'_> =
+        serde_json::from_str(text).map_err(|_| unusable("no answer of GraphQL"))?;
     let json = answer.data.and_then(|mut data| data.remove(name)).flatten();
     let mut broken = Vec::new();
     for error in answer.errors.unwrap_or_default() {

@@ -2,9 +2,8 @@
 
 use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 
-use super::items::{LARGEST, PageInfo, REMEMBERED, find};
+use super::items::{Connection, Edge, LARGEST, PageInfo, REMEMBERED, find};
 use super::{Ownerclan, answer};
 use crate::outcome::Failure;
 use crate::wholesaler::error::{Error, unusable};
@@ -27,20 +26,6 @@ pub(super) struct History {
     after: Option<String>,
     seen: Seen,
     progress: Progress,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Connection<'a> {
-    page_info: PageInfo,
-    #[serde(borrow)]
-    edges: Vec<Option<Edge<'a>>>,
-}
-
-#[derive(Deserialize)]
-struct Edge<'a> {
-    #[serde(borrow, default)]
-    node: Option<&'a RawValue>,
 }
 
 /// What is read of an event. Its values are words in many shapes: the item itself is asked.
@@ -124,6 +109,8 @@ impl History {
         self.from = self.to.saturating_add(1);
         self.to = self.until.min(self.from.saturating_add(LONGEST));
         self.after = None;
+        // Another query: its cursors are not those of the one before.
+        self.progress = Progress::default();
         true
     }
 
@@ -141,8 +128,8 @@ impl History {
 
 fn told(text: &str) -> Result<Told, Failure> {
     let field = answer::field(text, API, &["edges"])?;
-    let connection: Connection<'_> = serde_json::from_str(field.json)
-        .map_err(|error| unusable("no connection").because(error))?;
+    let connection: Connection<'_> =
+        serde_json::from_str(field.json).map_err(|_| unusable("no connection"))?;
     // A page may tell one event twice.
     if connection.edges.len() > LARGEST + 1 {
         return Err(unusable("more events than were asked for"));

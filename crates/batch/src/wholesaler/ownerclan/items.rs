@@ -44,16 +44,16 @@ pub(super) struct PageInfo {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Connection<'a> {
-    page_info: PageInfo,
+pub(super) struct Connection<'a> {
+    pub(super) page_info: PageInfo,
     #[serde(borrow)]
-    edges: Vec<Option<Edge<'a>>>,
+    pub(super) edges: Vec<Option<Edge<'a>>>,
 }
 
 #[derive(Deserialize)]
-struct Edge<'a> {
+pub(super) struct Edge<'a> {
     #[serde(borrow, default)]
-    node: Option<&'a RawValue>,
+    pub(super) node: Option<&'a RawValue>,
 }
 
 /// A page, read.
@@ -134,8 +134,8 @@ fn listed(
 ) -> Result<Listed, Failure> {
     const LEAD: &[&str] = &["edges"];
     let field = answer::field(text, ALL, LEAD)?;
-    let connection: Connection<'_> = serde_json::from_str(field.json)
-        .map_err(|error| unusable("no connection").because(error))?;
+    let connection: Connection<'_> =
+        serde_json::from_str(field.json).map_err(|_| unusable("no connection"))?;
     if connection.edges.len() > LARGEST {
         return Err(unusable("more items than were asked for"));
     }
@@ -180,7 +180,7 @@ pub(super) async fn find(client: &Ownerclan, keys: &[Key]) -> Result<Page, Error
 fn found(text: &str, most: usize) -> Result<Vec<Item>, Failure> {
     let field = answer::field(text, BY_KEYS, &[])?;
     let nodes: Vec<Option<&RawValue>> =
-        serde_json::from_str(field.json).map_err(|error| unusable("no items").because(error))?;
+        serde_json::from_str(field.json).map_err(|_| unusable("no items"))?;
     if nodes.len() > most {
         return Err(unusable("more items than were asked for"));
     }
