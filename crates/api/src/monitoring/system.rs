@@ -49,6 +49,7 @@ impl Probe {
         let first = if is_compared { unreadable } else { "it takes a second to measure" };
         seen.absent = [
             ("cpu_share", seen.cpu_share.is_some(), first),
+            ("host_cpu_share", seen.host_cpu_share.is_some(), first),
             ("rss_mb", seen.rss_bytes.is_some(), unreadable),
             ("host_memory_available_mb", seen.host_available_bytes.is_some(), unreadable),
             ("open_files", seen.open_files.is_some(), unreadable),

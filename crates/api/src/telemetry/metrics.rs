@@ -246,8 +246,7 @@ fn follow_cache(meter: &Meter, state: &Weak<Shared>) {
         |state| {
             let counts = state.caches.all.counts().into_iter();
             let of = |space: NamespaceStats| {
-                let loads = space.l1_misses.saturating_sub(space.l2_hits);
-                [("l1", space.l1_hits), ("l2", space.l2_hits), ("load", loads)].map(
+                [("l1", space.l1_hits), ("l2", space.l2_hits), ("load", space.loads)].map(
                     |(from, count)| {
                         let namespace = KeyValue::new("jebi.cache.namespace", space.name.clone());
                         (count, vec![namespace, KeyValue::new("jebi.cache.level", from)])
