@@ -101,9 +101,10 @@ async fn hold(
     seller: SellerId,
     action: &'static str,
 ) -> Result<(), Error> {
-    // Each seller has a shop of their own, and one.
+    // Each seller has a shop of their own, and one. Orders are made in it meanwhile.
     let shop = Statement::<()>::new(
-        "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = 'direct' FOR UPDATE",
+        "SELECT id FROM platform_accounts WHERE seller_id = $1 AND kind = 'direct'
+         FOR NO KEY UPDATE",
         vec![Bind::from(seller)],
     );
     shop.run(transaction).await.map_err(Error::of(action))?;

@@ -164,6 +164,8 @@ pub(crate) fn summary(text: &str) -> String {
         "UPDATE" => name(from + 1),
         _ => (from..tokens.len())
             .filter(|at| matches!(&*word(*at), "FROM" | "INTO"))
+            // `extract(epoch FROM a)` reads no table.
+            .filter(|at| at.checked_sub(3).is_none_or(|before| word(before) != "EXTRACT"))
             .find_map(|at| name(at + 1)),
     };
     // A function, where no table is named.
@@ -193,6 +195,8 @@ mod tests {
             ("DELETE FROM outbox WHERE id = $1", "DELETE outbox"),
             ("SELECT set_config('a', 'FROM x', true)", "SELECT set_config"),
             ("SELECT a FROM (SELECT b FROM claims) AS c", "SELECT claims"),
+            ("SELECT extract(epoch FROM clock_timestamp()) FROM relay", "SELECT relay"),
+            ("SELECT extract(epoch FROM created_at) FROM orders", "SELECT orders"),
             ("SELECT $1", "SELECT"),
             ("VACUUM orders", "VACUUM"),
             ("", ""),

@@ -21,6 +21,8 @@ use crate::addresses::Addresses;
 /// A worker waits no longer for a wholesaler that is down or asks to be left alone: the job brings the work back, and
 /// meanwhile the worker does something else.
 const MAX_WAIT: Duration = Duration::from_secs(5);
+/// An account that was not used for so long is forgotten, with its login: no rate of a wholesaler counts more than a day.
+const KEPT: Duration = Duration::from_hours(24);
 
 /// The accounts' ways to the wholesalers. One in a process: the rates, the breaker and the login of an account are
 /// those of all jobs that use it.
@@ -29,11 +31,17 @@ pub struct Outside {
     clock: Clock,
     master_key: Arc<MasterKey>,
     addresses: Addresses,
-    /// Each with the version of the account that it was made of.
-    catalogues: Mutex<Catalogues>,
+    catalogues: Mutex<HashMap<AccountId, Opened>>,
 }
 
-type Catalogues = HashMap<AccountId, (i64, Arc<dyn Catalogue>)>;
+/// A catalogue, and what it was made of.
+struct Opened {
+    catalogue: Arc<dyn Catalogue>,
+    version: i64,
+    credentials: Credentials,
+    /// On the clock.
+    used: Duration,
+}
 
 /// Why an account cannot be called.
 #[derive(Debug, thiserror::Error)]
@@ -65,8 +73,8 @@ impl Outside {
         Self { accounts, clock: clock.clone(), master_key, addresses, catalogues }
     }
 
-    /// The catalogue of a seller's account, with the login that it has. Statements: 1, and 2 where the account is new
-    /// or was changed.
+    /// The catalogue of a seller's account, with the login that it has. Statements: 1, and 2 more where the account
+    /// is new or was changed. One whose credentials are new is released, where it had stopped itself.
     pub(crate) async fn catalogue(
         &self,
         db: &Pool,
@@ -80,24 +88,47 @@ impl Outside {
         if !account.is_active {
             return Err(Unready::Inactive);
         }
-        let known = self.lock().get(&account.id).cloned();
-        if let Some((version, catalogue)) = known {
-            if version == account.version {
-                return Ok(catalogue);
-            }
-            // What it was stopped for may have been what was changed.
+        if let Some(catalogue) = self.known(&account, None) {
+            return Ok(catalogue);
+        }
+        let credentials = self.credentials(db, seller, &account).await?;
+        if let Some(catalogue) = self.known(&account, Some(&credentials)) {
+            return Ok(catalogue);
+        }
+        let catalogue = self.open(&account, &credentials)?;
+        let (version, used) = (account.version, self.clock.now());
+        let opened = Opened { catalogue: Arc::clone(&catalogue), version, credentials, used };
+        let mut all = self.lock();
+        if all.insert(account.id, opened).is_some() {
+            // What it was stopped for may have been its credentials.
             let called = self.accounts.find(&name(catalogue.wholesaler(), account.id));
             called.iter().for_each(jebi_batch::Account::release);
         }
-        let credentials = self.credentials(db, seller, &account).await?;
-        let catalogue = self.open(&account, &credentials)?;
-        self.lock().insert(account.id, (account.version, Arc::clone(&catalogue)));
+        // Accounts are taken away by other processes too; nobody is told.
+        all.retain(|id, opened| {
+            let is_kept = used.saturating_sub(opened.used) < KEPT;
+            if !is_kept {
+                self.accounts.close(&name(opened.catalogue.wholesaler(), *id));
+            }
+            is_kept
+        });
         Ok(catalogue)
     }
 
+    /// The catalogue that is open already, for the account as it is: of its version, or of its credentials.
+    fn known(&self, account: &Account, of: Option<&Credentials>) -> Option<Arc<dyn Catalogue>> {
+        let mut all = self.lock();
+        let opened = all.get_mut(&account.id)?;
+        if opened.version != account.version && of != Some(&opened.credentials) {
+            return None;
+        }
+        (opened.version, opened.used) = (account.version, self.clock.now());
+        Some(Arc::clone(&opened.catalogue))
+    }
+
     fn forget(&self, account: AccountId) {
-        if let Some((_, catalogue)) = self.lock().remove(&account) {
-            self.accounts.close(&name(catalogue.wholesaler(), account));
+        if let Some(opened) = self.lock().remove(&account) {
+            self.accounts.close(&name(opened.catalogue.wholesaler(), account));
         }
     }
 
@@ -155,7 +186,7 @@ impl Outside {
         })
     }
 
-    fn lock(&self) -> MutexGuard<'_, Catalogues> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Opened>> {
         self.catalogues.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -165,6 +196,7 @@ fn name(wholesaler: Wholesaler, account: AccountId) -> String {
     format!("{} {}", wholesaler.as_str(), account.as_uuid())
 }
 
+#[derive(PartialEq, Eq)]
 struct Credentials(HashMap<String, Credential>);
 
 impl Credentials {

@@ -141,6 +141,29 @@ async fn bad_credentials_are_told_of_without_them_and_good_ones_mend_the_account
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_name_is_no_reason_to_guess_again() {
+    let (_simulator, app) = outside().await;
+    let bad = json!({ "username": "seller", "password": "wrong" });
+    let account = add(&app, "ownerclan", "가게", &bad).await;
+    for _ in 0..2 {
+        assert_eq!(check(&app, &account).await["failed"], 1);
+    }
+    let before = figures(&app).await[0].clone();
+    let path = format!("{ACCOUNTS}{account}");
+    app.patch(&path, &json!({ "name": "새 가게" })).await.expect(200);
+    start(&app, &account).await;
+    let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
+    let after = loop {
+        tick.tick().await;
+        let told = figures(&app).await[0].clone();
+        if told["refused"] != before["refused"] || told["calls"] != before["calls"] {
+            break told;
+        }
+    };
+    assert_eq!((&after["account"], &after["calls"]), (&before["account"], &before["calls"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn only_accounts_with_wholesalers_that_are_in_use_are_checked() {
     let app = TestApp::new().await;
     let platform = add(&app, "11st", "shop", &json!({ "api_key": KEY })).await;
