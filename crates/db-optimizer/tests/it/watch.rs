@@ -209,12 +209,15 @@ async fn slow(db: &TestDatabase) -> Slow {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn slow_statements_of_the_service_are_shown_without_their_values() {
+    // Elsewhere: on a busy machine the statement of a look is slow itself, and shown by the next.
+    assert_eq!(slow(&TestDatabase::new().await).await.statements, []);
     let db = TestDatabase::new().await;
-    assert_eq!(slow(&db).await.statements, []);
     as_service(&db, "SELECT pg_sleep(0.101), 'sesame' /* sesame */").await;
     as_service(&db, "DO 'BEGIN PERFORM pg_sleep(0.11); /* sesame */ END'").await;
     as_service(&db, "SELECT 'sesame'").await;
-    let shown = slow(&db).await;
+    let seen = seen(&db).await;
+    let advice = advise(&seen, &Known::default());
+    let shown = seen.slow.unwrap().unwrap();
     let mut texts: Vec<&str> =
         shown.statements.iter().map(|statement| statement.text.as_str()).collect();
     texts.sort_unstable();
@@ -223,7 +226,8 @@ async fn slow_statements_of_the_service_are_shown_without_their_values() {
         assert!(statement.calls == 1 && statement.mean_ms > 100.0, "{statement:?}");
         assert_eq!((statement.mean_ms, statement.max_ms), (statement.total_ms, statement.total_ms));
     }
-    assert_eq!(kinds(&db).await, ["slow_statement"; 2]);
+    let kinds: Vec<&str> = advice.iter().map(|advice| advice.kind).collect();
+    assert_eq!(kinds, ["slow_statement"; 2]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
