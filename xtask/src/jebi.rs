@@ -95,6 +95,9 @@ impl Jebi {
             ("DATABASE_URL".to_owned(), services.database.url.clone()),
             ("JEBI_MASTER_KEY".to_owned(), kept.secret("JEBI_MASTER_KEY")?),
             ("JEBI_RATE_LIMIT_PER_MINUTE".to_owned(), "0".to_owned()),
+            // Nothing is collected but what somebody asks for.
+            ("JEBI_WALK_SCHEDULE".to_owned(), "off".to_owned()),
+            ("JEBI_FOLLOW_SCHEDULE".to_owned(), "off".to_owned()),
             (
                 "JEBI_PERFORMANCE_LOG".to_owned(),
                 place.path("performance_optimization.log").display().to_string(),

@@ -177,6 +177,9 @@ fn events<'a>(happened: &'a [Happened], fields: &'a [[(&'a str, &'a str); 1]]) -
     happened.iter().zip(fields).map(event).collect()
 }
 
+/// What of a product changes without moving it in a list but those by price and stock.
+const EDITED: [&str; 4] = ["price", "stock", "cost_amount", "wholesale_stock"];
+
 /// The rule that an event falls under: of an update, by what it changed.
 fn kind(happened: &Happened) -> &str {
     let changed = happened.payload.get("changed").and_then(|changed| changed.as_array());
@@ -189,7 +192,7 @@ fn kind(happened: &Happened) -> &str {
         "orders:updated" if touches("tracking_number") => "orders:edited",
         "orders:updated" if changed.iter().all(|changed| changed == "memo") => "orders:noted",
         "products:updated"
-            if changed.iter().all(|changed| changed == "price" || changed == "stock") =>
+            if changed.iter().all(|changed| EDITED.iter().any(|field| changed == field)) =>
         {
             "products:edited"
         }

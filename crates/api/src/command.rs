@@ -1,6 +1,7 @@
 //! The commands of `jebi`, for operators.
 
 mod account;
+mod collect;
 mod keys;
 mod operator;
 mod seller;
@@ -39,6 +40,9 @@ enum Command {
     /// The keys of those who run this service.
     #[command(subcommand)]
     Operator(operator::Command),
+    /// Collect what wholesalers have into a seller's catalogue. It is done by `jebi serve` or `jebi worker`; this shows how far
+    /// it is, and what came of it.
+    Collect(collect::Options),
     /// Bring the indexes of the database to what the queries want, and prove by running them that they help.
     Optimize(optimize::Options),
     /// Look at the database, Redis and the running service, and say what to do next.
@@ -75,6 +79,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Seller(command) => command.run().await,
         Command::Operator(command) => command.run().await,
         Command::Account(command) => command.run().await,
+        Command::Collect(options) => options.run().await,
         Command::Optimize(options) => {
             optimize::run(&settings::database_url(lookup)?, options).await
         }

@@ -15,8 +15,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use chrono::Utc;
+use jebi_db_optimizer::collection::{Age, Trouble};
 use jebi_db_optimizer::jobs::Overview;
+use jebi_domain::Wholesaler;
 use jebi_monitor::{Alert, Alerter, Config, Monitor};
+use jebi_work::Schedules;
 
 pub(crate) use self::endpoints::{Endpoint, HTTP};
 pub(crate) use self::sample::{
@@ -42,6 +46,8 @@ pub(crate) struct Monitoring {
     alerter: Mutex<Alerter>,
     log: PerformanceLog,
     seen: Mutex<Seen>,
+    /// How old prices are at most, by wholesaler.
+    promises: Vec<(Wholesaler, Duration)>,
 }
 
 /// What was looked at last.
@@ -50,11 +56,22 @@ pub(crate) struct Seen {
     pub(crate) system: System,
     /// The queue of jobs, or why it is not known.
     pub(crate) queue: Result<Arc<Overview>, &'static str>,
+    /// How collections stand, or why that is not known.
+    pub(crate) collected: Result<Arc<Collected>, &'static str>,
+}
+
+/// How collections stand.
+pub(crate) struct Collected {
+    pub(crate) ages: Vec<Age>,
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 impl Monitoring {
     /// Takes up the alerts that the log at `path` holds of `instance`.
-    pub(crate) fn new(instance: String, path: Option<&Path>) -> Self {
+    pub(crate) fn new(instance: String, path: Option<&Path>, schedules: &Schedules) -> Self {
+        let now = Utc::now();
+        let promise =
+            |wholesaler: &Wholesaler| Some((*wholesaler, schedules.promise(*wholesaler, now)?));
         // Some 80 endpoints and 100 kinds of statements, with room for more.
         let monitor = Arc::new(Monitor::new(Config { max_operations: 512, ..Config::default() }));
         let mut alerter =
@@ -69,7 +86,9 @@ impl Monitoring {
             seen: Mutex::new(Seen {
                 system: System::default(),
                 queue: Err("it was not looked at yet"),
+                collected: Err("it was not looked at yet"),
             }),
+            promises: Wholesaler::ALL.iter().filter_map(promise).collect(),
         }
     }
 
@@ -88,6 +107,11 @@ impl Monitoring {
         let mut alerts: Vec<Alert> = self.alerter().recent().cloned().collect();
         alerts.reverse();
         alerts
+    }
+
+    /// How old the prices of a wholesaler are at most, where that is promised.
+    pub(crate) fn promise(&self, of: Wholesaler) -> Option<Duration> {
+        self.promises.iter().find(|(wholesaler, _)| *wholesaler == of).map(|(_, promise)| *promise)
     }
 
     /// What was looked at last.

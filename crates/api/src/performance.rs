@@ -2,6 +2,7 @@
 
 mod api;
 mod cache;
+mod collected;
 mod database;
 mod figures;
 mod now;

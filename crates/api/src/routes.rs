@@ -28,6 +28,7 @@ pub(crate) fn described(config: &mut ServiceConfig<'_>) {
             .service(orders::update)
             .service(products::list)
             .service(products::bulk_stock)
+            .service(products::start_collection)
             .service(products::find)
             .service(products::update)
             .service(performance::overview_figures)

@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer};
 use anyhow::Context as _;
 use jebi_db_optimizer::repeats::{Found, watch};
 use jebi_db_optimizer::watch::{Seen, Wanted, look};
-use jebi_db_optimizer::{Error, Pool, housekeeping, jobs};
+use jebi_db_optimizer::{Error, Pool, collection, housekeeping, jobs};
 use jebi_work::Optimizer;
 use secrecy::ExposeSecret as _;
 use tokio::time::MissedTickBehavior;
@@ -23,6 +23,7 @@ use crate::problem::causes;
 use crate::relay::Relay;
 use crate::settings::Settings;
 use crate::state::State;
+use crate::work::Hands;
 use crate::{observe, openapi, request_id, routes, work};
 
 /// A client has this long to send a request's head.
@@ -54,7 +55,8 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
     // Not the relay's own: who looks must not keep it from vouching.
     let watching = settings.connect_beside()?;
-    let workers = settings.workers;
+    let (workers, collectors) = (settings.workers, settings.collectors);
+    let schedules = settings.schedules.clone();
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
     let url = settings.database_url.expose_secret().to_owned();
     let addresses = settings.addresses.clone();
@@ -77,10 +79,11 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let optimizer = Optimizer { url, warm_up: Some(state.warm_up()) };
     let outside =
         work::outside(Arc::clone(&state.outside), Arc::clone(&state.master_key), addresses);
-    let runner =
-        for_work.map(|db| work::runner(db, workers, optimizer, outside, state.jobs.clone()));
-    let working =
-        runner.map(|runner| tokio::spawn(runner.run(state.stop.clone().cancelled_owned())));
+    let hands = Hands { workers, collectors, optimizer, outside, schedules };
+    let working = for_work.map(|db| {
+        let (wake, stop) = (state.jobs.clone(), state.stop.clone().cancelled_owned());
+        tokio::spawn(hands.work(db, wake, stop))
+    });
     let stop = state.stop.clone();
     let served = listen(listener, state.clone()).await;
     // It was cancelled by the signal already, where there was one.
@@ -199,6 +202,7 @@ pub(crate) async fn keep_house(db: Pool, found: Arc<Found>) {
                 jobs::rotate(&db).await?;
                 housekeeping::forget_answers(&db).await?;
                 jebi_db_optimizer::relay::rotate(&db).await?;
+                collection::tidy(&db).await?;
             }
             Ok::<_, Error>(())
         };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jebi_cache::{Builder, Cache, Compression, L1, Redis};
 use jebi_db_optimizer as db;
 use jebi_domain::MasterKey;
-use jebi_work::Addresses;
+use jebi_work::{Addresses, Schedules};
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// A variable of the environment.
@@ -87,6 +87,27 @@ const WORKERS: Variable = Variable {
     is: "a count, 100 at most",
     meaning: "How many claims of jobs a process works on at once, of up to 20 items each. 0 = `jebi serve` \
               leaves them to `jebi worker`, which does nothing else.",
+};
+const COLLECTORS: Variable = Variable {
+    name: "JEBI_COLLECTORS",
+    default: "16",
+    is: "a count above 0, 1000 at most",
+    meaning: "How many accounts with wholesalers a process calls at once, beside the other jobs: who waits for one holds up no \
+              other. Nothing is called where `JEBI_WORKERS` is 0.",
+};
+const WALK_SCHEDULE: Variable = Variable {
+    name: "JEBI_WALK_SCHEDULE",
+    default: "0 3 * * *",
+    is: "five fields of cron, like `0 3 * * *`, or `off`",
+    meaning: "When wholesalers' catalogues are read again, as far as they were asked for, in the time of Korea. Accounts are \
+              spread over the first quarter of the time in between. `cargo xtask dev` sets `off`, here and in the next.",
+};
+const FOLLOW_SCHEDULE: Variable = Variable {
+    name: "JEBI_FOLLOW_SCHEDULE",
+    default: "*/10 * * * *",
+    is: "five fields of cron, like `*/10 * * * *`, or `off`",
+    meaning: "When it is read what has changed at the wholesalers; at Zentrade, which tells no changes, everything, at most once an \
+              hour. Prices and stocks are promised to be no older than the longest time in between, and a quarter of an hour.",
 };
 
 const PERFORMANCE_LOG: Variable = Variable {
@@ -220,6 +241,9 @@ const VARIABLES: &[&Variable] = &[
     &MAX_OVERFLOW,
     &POOL_TIMEOUT,
     &WORKERS,
+    &COLLECTORS,
+    &WALK_SCHEDULE,
+    &FOLLOW_SCHEDULE,
     &PERFORMANCE_LOG,
     &OTLP_ENDPOINT,
     &OTLP_SAMPLED,
@@ -275,6 +299,10 @@ pub struct Settings {
     pub pool: db::Config,
     /// How many claims of jobs are worked on at once.
     pub workers: usize,
+    /// How many accounts with wholesalers are called at once.
+    pub collectors: usize,
+    /// When wholesalers are collected from without being asked to.
+    pub schedules: Schedules,
     /// Where alerts are written, if anywhere.
     pub performance_log: Option<PathBuf>,
     /// Where traces and metrics are sent, if anywhere.
@@ -336,6 +364,15 @@ impl Settings {
         });
         let workers =
             reader.read_with(&WORKERS, |text| text.parse().ok().filter(|workers| *workers <= 100));
+        let collectors = reader.read_with(&COLLECTORS, |text| {
+            text.parse().ok().filter(|collectors| (1..=1_000).contains(collectors))
+        });
+        let schedule = |text: &str| match text {
+            "off" => Some(None),
+            cron => cron.parse().ok().map(Some),
+        };
+        let walks = reader.read_with(&WALK_SCHEDULE, schedule);
+        let follows = reader.read_with(&FOLLOW_SCHEDULE, schedule);
         let performance_log = reader
             .read_with(&PERFORMANCE_LOG, |path| Some((path != "off").then(|| PathBuf::from(path))));
         let otlp = reader.otlp();
@@ -357,6 +394,8 @@ impl Settings {
         let all = || {
             Some(Self {
                 workers: workers?,
+                collectors: collectors?,
+                schedules: Schedules { walks: walks?, follows: follows? },
                 performance_log: performance_log?,
                 otlp: otlp?,
                 addresses: addresses?,
@@ -401,13 +440,17 @@ impl Settings {
         db::Pool::new(self.database_url.expose_secret(), &config)
     }
 
-    /// Connections for jobs, which requests do not wait for: one for each claim that is worked on, one for claims, one for
-    /// heart-beats. Inside a runtime.
+    /// Connections for jobs, which requests do not wait for: one for each claim that is worked on, of those that wait for
+    /// wholesalers most of the time a few, and for each of the two runners one for claims and one for heart-beats. Inside a
+    /// runtime.
     ///
     /// # Errors
     /// [`db::Error::NoConnection`] where the URL cannot be read.
     pub fn connect_for_work(&self) -> Result<db::Pool, db::Error> {
-        let overflow = u32::try_from(self.workers).unwrap_or(u32::MAX).saturating_add(1);
+        /// So many collectors write at once.
+        const WRITING: usize = 8;
+        let hands = self.workers + self.collectors.min(WRITING);
+        let overflow = u32::try_from(hands).unwrap_or(u32::MAX).saturating_add(3);
         let config = db::Config { size: 1, overflow, ..self.pool.clone() };
         db::Pool::new(self.database_url.expose_secret(), &config)
     }

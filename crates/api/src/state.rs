@@ -84,7 +84,7 @@ impl State {
         let (instance, otlp) = (instance(address), settings.otlp.as_ref());
         let traces = Traces::new(otlp, &instance)?;
         let metrics = Metrics::new(otlp, &instance)?;
-        let monitoring = Monitoring::new(instance, log);
+        let monitoring = Monitoring::new(instance, log, &settings.schedules);
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
         let state = Self(Arc::new(Shared {
             db,

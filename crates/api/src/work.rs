@@ -8,25 +8,41 @@ use jebi_db_optimizer::Pool;
 use jebi_domain::MasterKey;
 use jebi_monitor::{Config as MonitorConfig, Monitor};
 use jebi_work::{
-    Addresses, CHECK_ACCOUNT, Config, Kinds, OPTIMIZE, Optimizer, Outside, Policy, Runner, Wake,
-    Work,
+    Addresses, CHECK_ACCOUNT, COLLECT, Collector, Config, FOLLOW, Kinds, OPTIMIZE, Optimizer,
+    Outside, Policy, Runner, Scheduler, Schedules, Wake, Work,
 };
 use secrecy::ExposeSecret as _;
+use tokio_util::sync::CancellationToken;
 
 use crate::serve::{keep_house, stop_signal};
 use crate::settings::Settings;
 
-/// Every kind of job, and what does it.
-fn kinds(optimizer: Optimizer, outside: Outside) -> Kinds {
-    let (optimizer, outside) = (Arc::new(optimizer), Arc::new(outside));
+/// The jobs that this machine does.
+fn kinds(optimizer: Optimizer) -> Kinds {
+    let optimizer = Arc::new(optimizer);
+    Kinds::default().with(OPTIMIZE, Policy::ONE, move |work: Arc<Work>| {
+        let optimizer = Arc::clone(&optimizer);
+        async move { optimizer.run(&work).await }
+    })
+}
+
+/// The jobs that wait for wholesalers most of the time.
+fn kinds_outside(outside: Outside, url: String) -> Kinds {
+    let outside = Arc::new(outside);
+    let walker = Arc::new(Collector::new(Arc::clone(&outside), url));
+    let follower = Arc::clone(&walker);
     Kinds::default()
-        .with(OPTIMIZE, Policy::ONE, move |work: Arc<Work>| {
-            let optimizer = Arc::clone(&optimizer);
-            async move { optimizer.run(&work).await }
-        })
         .with(CHECK_ACCOUNT, Policy::ONE, move |work: Arc<Work>| {
             let outside = Arc::clone(&outside);
             async move { outside.check(&work).await }
+        })
+        .with(COLLECT, Policy::ONE, move |work: Arc<Work>| {
+            let collector = Arc::clone(&walker);
+            async move { collector.collect(&work).await }
+        })
+        .with(FOLLOW, Policy::ONE, move |work: Arc<Work>| {
+            let collector = Arc::clone(&follower);
+            async move { collector.follow(&work).await }
         })
 }
 
@@ -47,15 +63,36 @@ pub(crate) fn outside(
     Outside::new(accounts, &Clock::system(), master_key, addresses)
 }
 
-/// A runner of `workers`, through a pool of its own.
-pub(crate) fn runner(
-    db: Pool,
-    workers: usize,
-    optimizer: Optimizer,
-    outside: Outside,
-    wake: Wake,
-) -> Runner {
-    Runner::new(db, kinds(optimizer, outside), Config { workers, ..Config::default() }, wake)
+/// What a process does jobs with.
+pub(crate) struct Hands {
+    pub(crate) workers: usize,
+    pub(crate) collectors: usize,
+    pub(crate) optimizer: Optimizer,
+    pub(crate) outside: Outside,
+    pub(crate) schedules: Schedules,
+}
+
+impl Hands {
+    /// Does jobs until `stop` is done, through a pool of its own, and enqueues what is scheduled. Jobs that wait for wholesalers
+    /// have hands of their own.
+    pub(crate) async fn work(self, db: Pool, wake: Wake, stop: impl Future<Output = ()>) {
+        let Self { workers, collectors, optimizer, outside, schedules } = self;
+        let stopping = CancellationToken::new();
+        let url = optimizer.url.clone();
+        let runner = |kinds, workers| {
+            let config = Config { workers, ..Config::default() };
+            Runner::new(db.clone(), kinds, config, &wake).run(stopping.clone().cancelled_owned())
+        };
+        let machine = runner(kinds(optimizer), workers);
+        let outside = runner(kinds_outside(outside, url), collectors);
+        let scheduling = tokio::spawn(Scheduler::new(db.clone(), schedules, wake.clone()).run());
+        let stopped = async {
+            stop.await;
+            stopping.cancel();
+        };
+        futures::join!(machine, outside, stopped);
+        scheduling.abort();
+    }
 }
 
 /// Does jobs until SIGTERM or Ctrl-C, then hands back what is not done.
@@ -63,7 +100,7 @@ pub(crate) fn runner(
 /// # Errors
 /// Where the settings leave it nothing to do.
 pub async fn work(settings: Settings) -> anyhow::Result<()> {
-    let workers = settings.workers;
+    let (workers, collectors) = (settings.workers, settings.collectors);
     ensure!(
         workers > 0,
         "JEBI_WORKERS is 0, which leaves `jebi worker` nothing to do; set it to 1 or more"
@@ -74,9 +111,10 @@ pub async fn work(settings: Settings) -> anyhow::Result<()> {
     tracing::info!("Working on {workers} claims at once");
     let url = settings.database_url.expose_secret().to_owned();
     let optimizer = Optimizer { url, warm_up: None };
-    let accounts = accounts_outside();
-    let outside = outside(accounts, Arc::new(settings.master_key), settings.addresses);
-    runner(db, workers, optimizer, outside, Wake::default()).run(stop).await;
+    let outside = outside(accounts_outside(), Arc::new(settings.master_key), settings.addresses);
+    let schedules = settings.schedules;
+    let hands = Hands { workers, collectors, optimizer, outside, schedules };
+    hands.work(db, Wake::default(), stop).await;
     house.abort();
     tracing::info!("Stopped");
     Ok(())

@@ -1,10 +1,10 @@
 //! The accounts of a seller with wholesalers and platforms, and their credentials, which are sealed before they come here.
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Binary, Bool, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz};
 use diesel::{OptionalExtension as _, Queryable};
 use diesel_async::AsyncPgConnection;
-use jebi_domain::{AccountId, AccountKind, SellerId};
+use jebi_domain::{AccountId, AccountKind, Pricing, SellerId};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -25,6 +25,8 @@ pub struct Account {
     pub name: String,
     /// Whether it is used.
     pub is_active: bool,
+    /// How what is collected through it becomes products; of wholesalers alone.
+    pub pricing: Option<Pricing>,
     /// Rises with every change.
     pub version: i64,
     /// When it was added.
@@ -43,6 +45,8 @@ pub struct Change {
     pub name: Option<String>,
     /// Whether it is used.
     pub is_active: Option<bool>,
+    /// How what is collected through it becomes products; of wholesalers alone.
+    pub pricing: Option<Pricing>,
     /// Those that are replaced.
     pub credentials: Vec<Sealed>,
 }
@@ -151,22 +155,31 @@ pub async fn put(
         return Ok(None);
     }
     let id = AccountId::new(author.at, random());
-    let Change { is_active, credentials, .. } = change(id);
+    let Change { is_active, pricing, credentials, .. } = change(id);
     let is_active = is_active.unwrap_or(true);
+    let pricing = kind.is_wholesaler().then(|| pricing.unwrap_or_default());
+    let mut binds = vec![
+        Bind::from(id),
+        Bind::from(seller),
+        Bind::from(kind.as_str()),
+        Bind::from(name),
+        Bind::from(is_active),
+        Bind::from(author.at),
+    ];
+    let (columns, values) = match pricing {
+        None => ("", ""),
+        Some(pricing) => {
+            binds.extend(priced(pricing));
+            (", margin_percent, minimum_price, default_status", ", $7, $8, $9")
+        }
+    };
     let mut statements = vec![Statement::new(
         format!(
-            "INSERT INTO {} (id, seller_id, kind, name, is_active, created_at, changed_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $6)",
+            "INSERT INTO {} (id, seller_id, kind, name, is_active, created_at, changed_at{columns})
+             VALUES ($1, $2, $3, $4, $5, $6, $6{values})",
             table(Some(kind))
         ),
-        vec![
-            Bind::from(id),
-            Bind::from(seller),
-            Bind::from(kind.as_str()),
-            Bind::from(name),
-            Bind::from(is_active),
-            Bind::from(author.at),
-        ],
+        binds,
     )];
     let names: Vec<&str> = credentials.iter().map(|(name, _)| *name).collect();
     let changes = json!({ "kind": kind.as_str(), "credentials": names });
@@ -178,6 +191,7 @@ pub async fn put(
         kind: Some(kind),
         name: name.to_owned(),
         is_active,
+        pricing,
         version: 1,
         created_at: author.at,
         changed_at: author.at,
@@ -201,26 +215,36 @@ pub async fn update(
     let mut changed = Vec::new();
     changed.extend((name != account.name).then_some("name"));
     changed.extend((is_active != account.is_active).then_some("is_active"));
+    let pricing = account.pricing.map(|known| change.pricing.unwrap_or(known));
+    changed.extend((pricing != account.pricing).then_some("pricing"));
     let names: Vec<&str> = change.credentials.iter().map(|(name, _)| *name).collect();
     changed.extend((!names.is_empty()).then_some("credentials"));
     if changed.is_empty() {
         return Ok(account);
     }
+    let mut binds = vec![
+        Bind::from(seller),
+        Bind::from(account.id),
+        Bind::from(name.as_str()),
+        Bind::from(is_active),
+        Bind::from(author.at),
+    ];
+    let columns = match pricing {
+        None => "",
+        Some(pricing) => {
+            binds.extend(priced(pricing));
+            ", margin_percent = $6, minimum_price = $7, default_status = $8"
+        }
+    };
     let mut statements = vec![
         Statement::new(
             format!(
                 "UPDATE {} SET name = $3, is_active = $4, version = version + 1,
-                        changed_at = $5
+                        changed_at = $5{columns}
                  WHERE seller_id = $1 AND id = $2",
                 table(account.kind)
             ),
-            vec![
-                Bind::from(seller),
-                Bind::from(account.id),
-                Bind::from(name.as_str()),
-                Bind::from(is_active),
-                Bind::from(author.at),
-            ],
+            binds,
         ),
         audit(
             seller,
@@ -235,7 +259,16 @@ pub async fn update(
     }
     send(transaction, statements).await.map_err(Error::of("change an account"))?;
     let version = account.version + 1;
-    Ok(Account { name, is_active, version, changed_at: author.at, ..account })
+    Ok(Account { name, is_active, pricing, version, changed_at: author.at, ..account })
+}
+
+/// The columns of a rule, in their order.
+fn priced(pricing: Pricing) -> [Bind; 3] {
+    [
+        Bind::from(i32::try_from(pricing.margin_percent()).unwrap_or(i32::MAX)),
+        Bind::from(pricing.minimum_price()),
+        Bind::from(pricing.status().as_str()),
+    ]
 }
 
 /// Whether the seller had an account of this id and took it away. Statements: 1.
@@ -378,13 +411,32 @@ fn seal(seller: SellerId, account: AccountId, credentials: Vec<Sealed>) -> State
 /// The accounts of the seller `$1` that were not taken away, of both tables.
 fn select(more: &str) -> String {
     let columns = "id, seller_id, kind, name, is_active, version, created_at, changed_at";
-    let from = |table| {
-        format!("SELECT {columns} FROM {table} WHERE seller_id = $1 AND deleted_at IS NULL {more}")
+    let from = |table, rule| {
+        format!(
+            "SELECT {columns}, {rule} FROM {table}
+             WHERE seller_id = $1 AND deleted_at IS NULL {more}"
+        )
     };
-    format!("{} UNION ALL {}", from("platform_accounts"), from("wholesaler_accounts"))
+    format!(
+        "{} UNION ALL {}",
+        from("platform_accounts", "NULL::integer, NULL::bigint, NULL::text"),
+        from("wholesaler_accounts", "margin_percent, minimum_price, default_status")
+    )
 }
 
-type RowSql = (UuidSql, UuidSql, Text, Text, Bool, BigInt, Timestamptz, Timestamptz);
+type RowSql = (
+    UuidSql,
+    UuidSql,
+    Text,
+    Text,
+    Bool,
+    BigInt,
+    Timestamptz,
+    Timestamptz,
+    Nullable<Integer>,
+    Nullable<BigInt>,
+    Nullable<Text>,
+);
 
 #[derive(Queryable)]
 struct Row {
@@ -396,6 +448,9 @@ struct Row {
     version: i64,
     created_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
+    margin_percent: Option<i32>,
+    minimum_price: Option<i64>,
+    default_status: Option<String>,
 }
 
 impl Row {
@@ -408,7 +463,16 @@ impl Row {
             "direct" => None,
             kind => Some(kind.parse().map_err(|_| corrupt("kind"))?),
         };
+        let rule = self.margin_percent.zip(self.minimum_price).zip(self.default_status.as_deref());
+        let pricing = rule.map(|((margin, minimum), status)| {
+            let margin = u32::try_from(margin).ok();
+            let rule = margin.zip(status.parse().ok());
+            rule.and_then(|(margin, status)| Pricing::new(margin, minimum, status))
+                .ok_or_else(|| corrupt("pricing"))
+        });
+        let pricing = pricing.transpose()?;
         let Self { name, is_active, version, created_at, changed_at, .. } = self;
-        Ok(Account { id: self.id.into(), kind, name, is_active, version, created_at, changed_at })
+        let id = self.id.into();
+        Ok(Account { id, kind, name, is_active, pricing, version, created_at, changed_at })
     }
 }

@@ -4,7 +4,7 @@
 mod accounts;
 mod batch;
 mod claims;
-mod copy;
+pub(crate) mod copy;
 mod copy_again;
 mod orders;
 mod products;

@@ -118,7 +118,7 @@ fn sellers_statement(rows: &str) -> Statement<UuidSql> {
 }
 
 /// The sellers who have a row there. Reads across sellers: it finds whose turn it is.
-async fn sellers_in(pool: &Pool, rows: &str) -> Result<Vec<SellerId>, Error> {
+pub(crate) async fn sellers_in(pool: &Pool, rows: &str) -> Result<Vec<SellerId>, Error> {
     let statement = sellers_statement(rows);
     let connection = pool.get().await?;
     let sellers: Vec<Uuid> =

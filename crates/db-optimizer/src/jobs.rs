@@ -18,5 +18,5 @@ pub use enqueue::{Enqueued, NewItem, NewJob, add_items, enqueue};
 pub use overview::{Overview, overview};
 pub(crate) use read::page_statement;
 pub use read::{Failure, Job, find, page};
-pub use report::{Report, report};
+pub use report::{Gain, Report, gain, report};
 pub use settle::{Outcome, Settled, settle};

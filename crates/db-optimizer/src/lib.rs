@@ -7,6 +7,7 @@ pub mod accounts;
 mod admin;
 pub mod analytics;
 pub mod bulk;
+pub mod collection;
 mod error;
 pub mod housekeeping;
 pub mod idempotency;

@@ -124,6 +124,7 @@ pub const NAMES: &[&str] = &[
     "orders:created",
     "orders:updated",
     "orders:imported",
+    "products:created",
     "products:updated",
     "products:imported",
 ];

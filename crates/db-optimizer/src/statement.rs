@@ -47,6 +47,8 @@ pub enum Bind {
     ManyBytes(Vec<Vec<u8>>),
     /// `timestamptz`
     Time(DateTime<Utc>),
+    /// `timestamptz`, which may be absent
+    OptionalTime(Option<DateTime<Utc>>),
     /// `date`
     Day(NaiveDate),
     /// `jsonb`
@@ -69,6 +71,7 @@ bind_from!(
     Option<Uuid> => OptionalUuid,
     Vec<Uuid> => Uuids,
     i64 => BigInt,
+    Option<i64> => OptionalBigInt,
     i32 => Integer,
     Vec<i32> => Integers,
     Vec<i64> => BigInts,
@@ -80,6 +83,7 @@ bind_from!(
     Vec<u8> => Bytes,
     Vec<Vec<u8>> => ManyBytes,
     DateTime<Utc> => Time,
+    Option<DateTime<Utc>> => OptionalTime,
     NaiveDate => Day,
     serde_json::Value => Json,
 );
@@ -283,6 +287,7 @@ fn push<'b>(out: &mut AstPass<'_, 'b, Pg>, bind: &'b Bind) -> QueryResult<()> {
         Bind::Bytes(value) => out.push_bind_param::<Binary, _>(value),
         Bind::ManyBytes(value) => out.push_bind_param::<Array<Binary>, _>(value),
         Bind::Time(value) => out.push_bind_param::<Timestamptz, _>(value),
+        Bind::OptionalTime(value) => out.push_bind_param::<Nullable<Timestamptz>, _>(value),
         Bind::Day(value) => out.push_bind_param::<Date, _>(value),
         Bind::Json(value) => out.push_bind_param::<Jsonb, _>(value),
     }

@@ -1,3 +1,4 @@
+use crate::platform::Wholesaler;
 use crate::word::words;
 
 words! {
@@ -19,6 +20,17 @@ words! {
 }
 
 impl AccountKind {
+    /// The wholesaler that it is with, where it is with one.
+    #[must_use]
+    pub const fn wholesaler(self) -> Option<Wholesaler> {
+        match self {
+            Self::Ownerclan => Some(Wholesaler::Ownerclan),
+            Self::Zentrade => Some(Wholesaler::Zentrade),
+            Self::Domeggook => Some(Wholesaler::Domeggook),
+            Self::Coupang | Self::Naver | Self::ElevenSt => None,
+        }
+    }
+
     /// What it takes to log in, by name: all of these, and nothing else.
     #[must_use]
     pub const fn credentials(self) -> &'static [&'static str] {
@@ -35,10 +47,7 @@ impl AccountKind {
     /// Whether it ships what the seller sells, in place of selling it.
     #[must_use]
     pub const fn is_wholesaler(self) -> bool {
-        match self {
-            Self::Ownerclan | Self::Zentrade | Self::Domeggook => true,
-            Self::Coupang | Self::Naver | Self::ElevenSt => false,
-        }
+        self.wholesaler().is_some()
     }
 }
 

@@ -10,6 +10,7 @@ mod order;
 mod page;
 mod personal;
 mod platform;
+mod pricing;
 mod product;
 mod quantity;
 mod scope;
@@ -28,6 +29,7 @@ pub use order::{Amounts, ClaimKind, Forbidden, NewOrder, NewOrderLine, OrderFilt
 pub use page::{At, Bounds, Page, PageNumber, PageSize, Position, TotalIs};
 pub use personal::{Address, Customer, Sight};
 pub use platform::{Platform, Wholesaler};
+pub use pricing::Pricing;
 pub use product::{PriceRange, ProductFilter, ProductStatus, StockChange, StockLevel};
 pub use quantity::Quantity;
 pub use scope::{Scope, Scopes};

@@ -301,6 +301,8 @@ impl std::error::Error for BadRule {}
 pub struct Alerter {
     rules: Vec<Rule>,
     states: BTreeMap<(String, String), RuleState>,
+    /// Causes that are known better than the rule knows them, by rule and subject.
+    causes: BTreeMap<(String, String), String>,
     recent: VecDeque<Alert>,
 }
 
@@ -317,7 +319,25 @@ impl Alerter {
                 return Err(BadRule { name: rule.name.clone(), fault });
             }
         }
-        Ok(Self { rules, states: BTreeMap::new(), recent: VecDeque::new() })
+        let (states, causes) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Self { rules, states, causes, recent: VecDeque::new() })
+    }
+
+    /// Says why a rule is, or would be, raised for a subject, in place of its likely cause; `None` where nothing more is known
+    /// than that. Subjects are to be few: each is remembered.
+    pub fn because(&mut self, rule: &str, subject: &str, cause: Option<String>) {
+        let of = (rule.to_owned(), subject.to_owned());
+        let Some(cause) = cause else {
+            self.causes.remove(&of);
+            return;
+        };
+        let is_it = |alert: &&mut Alert| {
+            alert.rule == rule && alert.subject == subject && alert.cleared_unix_ms.is_none()
+        };
+        if let Some(raised) = self.recent.iter_mut().rev().find(is_it) {
+            raised.cause.clone_from(&cause);
+        }
+        self.causes.insert(of, cause);
     }
 
     /// Takes up what [`Alerter::recent`] gave before a restart: what was raised is not raised
@@ -383,6 +403,7 @@ impl Alerter {
         let change = change?;
         let alert = match change {
             Change::Raised => {
+                let known = self.causes.get(&(rule.name.clone(), subject.clone()));
                 let alert = Alert {
                     rule: rule.name.clone(),
                     subject,
@@ -391,7 +412,7 @@ impl Alerter {
                     cleared_unix_ms: None,
                     value: sample.value,
                     threshold: rule.raise_at,
-                    cause: rule.cause.clone(),
+                    cause: known.unwrap_or(&rule.cause).clone(),
                     next_step: rule.next_step.clone(),
                 };
                 self.recent.push_back(alert.clone());

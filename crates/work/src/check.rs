@@ -41,7 +41,7 @@ impl Outside {
         let account = work.claim.account;
         let account = account.ok_or_else(|| Failure::Because("it names no account".to_owned()))?;
         let catalogue = match self.catalogue(&work.db, work.claim.seller, account).await {
-            Ok(catalogue) => catalogue,
+            Ok((_, catalogue)) => catalogue,
             Err(Unready::Db(error)) => return Err(error.into()),
             Err(unready) => return Ok(all(work, &Outcome::Failed(unready.to_string()))),
         };

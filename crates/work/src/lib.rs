@@ -16,6 +16,7 @@
 mod addresses;
 mod backoff;
 mod check;
+mod collect;
 mod config;
 mod error;
 mod kind;
@@ -26,6 +27,10 @@ mod work;
 
 pub use addresses::Addresses;
 pub use check::{CHECK_ACCOUNT, check_job};
+pub use collect::{
+    BadSchedule, COLLECT, Collector, Cron, Extent, FOLLOW, Scheduler, Schedules, collect_job,
+    follow_job,
+};
 pub use config::Config;
 pub use error::{Error, Failure};
 pub use kind::{Ended, Kinds, Outcome, Policy};

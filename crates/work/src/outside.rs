@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jebi_batch::http::{Client, Config, Url};
+use chrono::{DateTime, Utc};
+use jebi_batch::http::{Client, Config, Transport, Url};
 use jebi_batch::wholesaler::{
     Catalogue, Domeggook, DomeggookLogin, Line, Market, Ownerclan, OwnerclanLogin, Zentrade,
     ZentradeLogin,
@@ -31,6 +32,8 @@ pub struct Outside {
     clock: Clock,
     master_key: Arc<MasterKey>,
     addresses: Addresses,
+    /// What calls go out by in place of sockets.
+    transport: Option<Arc<dyn Transport>>,
     catalogues: Mutex<HashMap<AccountId, Opened>>,
 }
 
@@ -70,17 +73,24 @@ impl Outside {
         addresses: Addresses,
     ) -> Self {
         let catalogues = Mutex::default();
-        Self { accounts, clock: clock.clone(), master_key, addresses, catalogues }
+        let clock = clock.clone();
+        Self { accounts, clock, master_key, addresses, transport: None, catalogues }
     }
 
-    /// The catalogue of a seller's account, with the login that it has. Statements: 1, and 2 more where the account
+    /// The same with calls that go out by this and not by sockets: to wholesalers in this process.
+    #[must_use]
+    pub fn over(self, transport: Arc<dyn Transport>) -> Self {
+        Self { transport: Some(transport), ..self }
+    }
+
+    /// A seller's account and its catalogue, with the login that it has. Statements: 1, and 2 more where the account
     /// is new or was changed. One whose credentials are new is released, where it had stopped itself.
     pub(crate) async fn catalogue(
         &self,
         db: &Pool,
         seller: SellerId,
         account: AccountId,
-    ) -> Result<Arc<dyn Catalogue>, Unready> {
+    ) -> Result<(Account, Arc<dyn Catalogue>), Unready> {
         let Some(account) = accounts::find(db, seller, account).await? else {
             self.forget(account);
             return Err(Unready::Gone);
@@ -89,11 +99,11 @@ impl Outside {
             return Err(Unready::Inactive);
         }
         if let Some(catalogue) = self.known(&account, None) {
-            return Ok(catalogue);
+            return Ok((account, catalogue));
         }
         let credentials = self.credentials(db, seller, &account).await?;
         if let Some(catalogue) = self.known(&account, Some(&credentials)) {
-            return Ok(catalogue);
+            return Ok((account, catalogue));
         }
         let catalogue = self.open(&account, &credentials)?;
         let (version, used) = (account.version, self.clock.now());
@@ -112,7 +122,14 @@ impl Outside {
             }
             is_kept
         });
-        Ok(catalogue)
+        drop(all);
+        Ok((account, catalogue))
+    }
+
+    /// The time of the day, as the accounts' clock shows it; in whole microseconds, as PostgreSQL keeps them.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        let now = DateTime::<Utc>::from(self.clock.today());
+        DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
     }
 
     /// The catalogue that is open already, for the account as it is: of its version, or of its credentials.
@@ -150,16 +167,14 @@ impl Outside {
     }
 
     fn open(&self, account: &Account, of: &Credentials) -> Result<Arc<dyn Catalogue>, Unready> {
-        let wholesaler = match account.kind {
-            Some(AccountKind::Ownerclan) => Wholesaler::Ownerclan,
-            Some(AccountKind::Zentrade) => Wholesaler::Zentrade,
-            Some(AccountKind::Domeggook) => Wholesaler::Domeggook,
-            Some(AccountKind::Coupang | AccountKind::Naver | AccountKind::ElevenSt) | None => {
-                return Err(Unready::NoWholesaler);
-            }
+        let wholesaler = account.kind.and_then(AccountKind::wholesaler);
+        let wholesaler = wholesaler.ok_or(Unready::NoWholesaler)?;
+        let config = Config::of(wholesaler);
+        let client = match &self.transport {
+            None => Client::new(config, &self.clock),
+            Some(transport) => Client::over(Arc::clone(transport), config, &self.clock),
         };
-        let client = Client::new(Config::of(wholesaler), &self.clock)
-            .expect("the user agent is one of ours");
+        let client = client.expect("the user agent is one of ours");
         let called =
             self.accounts.open(&name(wholesaler, account.id), AccountConfig::of(wholesaler));
         let retry = Retry { max_wait: MAX_WAIT, ..Retry::default() };

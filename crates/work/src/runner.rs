@@ -17,14 +17,25 @@ use crate::config::Config;
 use crate::kind::Kinds;
 use crate::work::Work;
 
-/// Tells a runner of this process that there may be work, so that it need not wait for its next look.
+/// Tells the runners of this process that there may be work, so that they need not wait for their next look.
 #[derive(Debug, Clone, Default)]
-pub struct Wake(Arc<Notify>);
+pub struct Wake(Arc<Mutex<Vec<Arc<Notify>>>>);
 
 impl Wake {
     /// To be called after a job was committed.
     pub fn wake(&self) {
-        self.0.notify_one();
+        self.runners().iter().for_each(|runner| runner.notify_one());
+    }
+
+    /// What a runner waits for.
+    fn runner(&self) -> Arc<Notify> {
+        let runner = Arc::<Notify>::default();
+        self.runners().push(Arc::clone(&runner));
+        runner
+    }
+
+    fn runners(&self) -> MutexGuard<'_, Vec<Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -36,7 +47,7 @@ pub struct Runner {
     /// Of the items that may have killed their worker, one is tried at a time: two that died together are not taken for
     /// guilty both.
     suspects: Arc<Semaphore>,
-    wake: Wake,
+    wake: Arc<Notify>,
     tasks: JoinSet<()>,
 }
 
@@ -76,7 +87,7 @@ impl Runner {
     /// A runner that is woken by `wake`. It takes one connection of `db` for each worker, while a handler writes, and two
     /// more for itself.
     #[must_use]
-    pub fn new(db: Pool, kinds: Kinds, config: Config, wake: Wake) -> Self {
+    pub fn new(db: Pool, kinds: Kinds, config: Config, wake: &Wake) -> Self {
         let slots = Arc::new(Semaphore::new(config.workers));
         let shared = Shared {
             db,
@@ -87,7 +98,8 @@ impl Runner {
             abort: CancellationToken::new(),
         };
         let suspects = Arc::new(Semaphore::new(1));
-        Self { shared: Arc::new(shared), slots, suspects, wake, tasks: JoinSet::new() }
+        let (wake, tasks) = (wake.runner(), JoinSet::new());
+        Self { shared: Arc::new(shared), slots, suspects, wake, tasks }
     }
 
     /// Works until `stop` is done, then hands back what is not done. Takes `grace`, and a moment, to stop.
@@ -121,7 +133,7 @@ impl Runner {
             drop(slot);
             tokio::select! {
                 () = &mut stop => break,
-                () = self.wake.0.notified() => {}
+                () = self.wake.notified() => {}
                 () = tokio::time::sleep(self.shared.config.poll) => {}
             }
         }
@@ -154,12 +166,12 @@ impl Runner {
     ) {
         while self.tasks.try_join_next().is_some() {}
         let shared = Arc::clone(&self.shared);
-        let wake = self.wake.clone();
+        let wake = Arc::clone(&self.wake);
         self.tasks.spawn(async move {
             one::run(&shared, claim).await;
             drop(permits);
             // What was passed over meanwhile may be free now.
-            wake.wake();
+            wake.notify_one();
         });
     }
 

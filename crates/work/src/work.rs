@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use jebi_db_optimizer::jobs::{self, Claim, Held, Report, Settled};
+use jebi_db_optimizer::jobs::{self, Claim, Gain, Held, Report, Settled};
 use jebi_db_optimizer::{Error as DbError, Pool, Transaction};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,42 @@ impl Work {
     ) -> Result<(), Error> {
         let ended =
             ended.into_iter().map(|(number, outcome)| (number, self.outcome(number, outcome)));
-        self.commit_all(transaction, ended.collect()).await
+        self.commit_all(transaction, ended.collect(), None).await
+    }
+
+    /// [`Work::commit`] of one item, which says with its end how far it got. Statements: 2.
+    ///
+    /// # Errors
+    /// As [`Work::commit`].
+    pub async fn finish(
+        &self,
+        transaction: Transaction<'_>,
+        number: i32,
+        outcome: Outcome,
+        gain: &Gain,
+    ) -> Result<(), Error> {
+        let ended = vec![(number, self.outcome(number, outcome))];
+        self.commit_all(transaction, ended, Some(gain)).await
+    }
+
+    /// Commits what was written, and goes on, as [`Work::checkpoint`] does; says how far the item got. Where it `has_moved`, so
+    /// that another attempt would begin further on, its earlier failures are forgiven: it may fail as often as a new one.
+    /// Statements: 2.
+    ///
+    /// # Errors
+    /// As [`Work::commit`].
+    pub async fn advance(
+        &self,
+        transaction: Transaction<'_>,
+        number: i32,
+        payload: Value,
+        (has_moved, gain): (bool, &Gain),
+    ) -> Result<(), Error> {
+        let goes_on = match has_moved {
+            true => jobs::Outcome::Advance(payload),
+            false => jobs::Outcome::Checkpoint(payload),
+        };
+        self.commit_all(transaction, vec![(number, goes_on)], Some(gain)).await
     }
 
     /// Commits what was written, and goes on: another attempt at the item would begin with `payload`. Statements: 1.
@@ -76,7 +111,7 @@ impl Work {
         payload: Value,
     ) -> Result<(), Error> {
         let goes_on = (number, jobs::Outcome::Checkpoint(payload));
-        self.commit_all(transaction, vec![goes_on]).await
+        self.commit_all(transaction, vec![goes_on], None).await
     }
 
     /// Says how far a job of one long item is, or what came of it. Statements: 1.
@@ -99,6 +134,7 @@ impl Work {
         &self,
         transaction: Transaction<'_>,
         ended: Vec<(i32, jobs::Outcome)>,
+        gain: Option<&Gain>,
     ) -> Result<(), Error> {
         let wanted = ended.len();
         let taken = Taken::of(self, &ended);
@@ -110,6 +146,10 @@ impl Work {
         if held < wanted {
             transaction.rollback().await?;
             return Err(Error::Lost);
+        }
+        if let Some(gain) = gain {
+            let Claim { seller, job, .. } = self.claim;
+            jobs::gain(&transaction, seller, job, gain).await?;
         }
         transaction.commit().await?;
         taken.close(&settled);
@@ -204,7 +244,7 @@ impl<'a> Taken<'a> {
     /// They have ended, but for those that go on.
     fn close(mut self, settled: &[Settled]) {
         for Settled { number, outcome, .. } in settled {
-            if !matches!(outcome, jobs::Outcome::Checkpoint(_)) {
+            if !matches!(outcome, jobs::Outcome::Checkpoint(_) | jobs::Outcome::Advance(_)) {
                 self.attempts.remove(number);
             }
         }

@@ -39,6 +39,16 @@ const TOPICS = {
     cause: 'Redis가 응답하지 않거나 늦습니다. 그동안 각 프로세스는 따로 캐시합니다.',
     next: 'REDIS_URL의 Redis가 실행 중인지, /readyz가 무엇을 말하는지 확인하세요.',
   },
+  old_prices: {
+    name: ['오래된 가격·재고', 'Old prices and stocks'],
+    cause: '도매처의 변경 사항을 예정대로 따라가지 못합니다. 호출이 실패하거나 계정이 너무 많습니다.',
+    next: '‘도매처 API’에서 실패한 호출을 확인하고 JEBI_FOLLOW_SCHEDULE과 JEBI_COLLECTORS를 검토하세요.',
+  },
+  collection_fails: {
+    name: ['상품 수집 실패', 'Collection fails'],
+    cause: '도매처가 거절했거나, 읽을 수 없는 응답 또는 평소보다 훨씬 적은 상품을 보냈습니다. 기존 상품은 그대로입니다.',
+    next: '‘도매처 API’에서 계정과 이유를 확인하고, 고친 뒤 다시 수집하세요.',
+  },
   never_ending: {
     name: ['끝나지 않는 요청', 'Never ending'],
     cause: '요청이 1분 넘게 끝나지 않습니다. 기다리는 상대가 응답하지 않습니다.',
@@ -62,6 +72,8 @@ const TOPICS = {
   more_workers: { name: ['작업자 늘리기', 'Add workers'] },
   mend_failures: { name: ['실패 원인 고치기', 'Mend the failures'] },
   mend_redis: { name: ['Redis 살피기', 'Mend Redis'] },
+  follow_more_often: { name: ['더 자주 따라가기', 'Follow more often'] },
+  mend_collection: { name: ['상품 수집 고치기', 'Mend the collection'] },
   end_what_hangs: { name: ['멈춘 것 끝내기', 'End what hangs'] },
   more_cache_entries: { name: ['캐시 항목 늘리기', 'Keep more answers'] },
   more_cache_bytes: { name: ['캐시 용량 늘리기', 'Keep more bytes'] },

@@ -1,7 +1,7 @@
-// The wholesalers: how each account is called, and how it answers.
+// The wholesalers: how each account is called, how it answers, and how fresh what was collected is.
 
-import { attribute, byId, make, say } from './dom.js';
-import { count, ms, span } from './format.js';
+import { attribute, byId, emptiness, keyed, make, say } from './dom.js';
+import { count, moment, ms, span } from './format.js';
 import { table } from './table.js';
 import { word } from './words.js';
 
@@ -46,6 +46,41 @@ function showPool(cell, { pool }) {
   say(cell, pool ? `${count(pool.in_use)} / ${count(pool.limit)}` : '–');
 }
 
-export function showWholesalers({ wholesalers = [] }) {
+const freshness = table(byId('freshness-table'), {
+  title: 'freshness',
+  keyOf: ({ wholesaler }) => wholesaler,
+  mark: (row, { wholesaler }) => row.setAttribute('data-wholesaler', wholesaler),
+  sortBy: 'wholesaler',
+  columns: [
+    { name: 'wholesaler', value: ({ wholesaler }) => wholesaler, isText: true },
+    { name: 'items', value: ({ items }) => items, format: count },
+    { name: 'accounts', value: (row) => row.accounts, format: count },
+    { name: 'age_p50', value: ({ age_p50_seconds }) => age_p50_seconds, format: span },
+    { name: 'age_p99', value: ({ age_p99_seconds }) => age_p99_seconds, format: span, isBad: isOld },
+    { name: 'promised', value: ({ promised_seconds }) => promised_seconds ?? null, format: span, why: 'why.no_promise' },
+  ],
+});
+
+function isOld({ age_p99_seconds, promised_seconds }) {
+  return Number.isFinite(promised_seconds) && age_p99_seconds > promised_seconds;
+}
+
+export function showWholesalers({ wholesalers = [], collected = {} }) {
   accounts.show(wholesalers, word('wholesalers.none'));
+  const { freshness: ages = [], troubles = [], reason } = collected;
+  freshness.show(ages, reason ? word('freshness.unknown', { reason }) : word('freshness.none'));
+  const none = reason ? word('freshness.unknown', { reason }) : word('troubles.none');
+  emptiness(byId('troubles').querySelector('.empty'), troubles.length ? null : none);
+  keyed(byId('trouble-list'), troubles, ({ account }) => account, createTrouble, updateTrouble);
+}
+
+function createTrouble({ account }) {
+  const parts = { why: make('span', { lang: 'en' }), when: make('span', { class: 'hint' }) };
+  const line = make('p', { class: 'line' }, make('code', {}, account), parts.when);
+  return { ...parts, root: make('li', {}, line, make('p', {}, parts.why)) };
+}
+
+function updateTrouble(parts, { why, since, items }) {
+  say(parts.why, why);
+  say(parts.when, word('trouble.since', { t: moment(since) ?? '–', n: count(items) }));
 }

@@ -245,6 +245,20 @@ const WORDS = {
   'why.no_calls': ['최근 1분 동안 호출이 없었습니다.', 'There were no calls in the last minute.'],
   'why.no_rate': ['호출 한도가 없습니다.', 'It has no rate.'],
 
+  freshness: ['가격·재고가 얼마나 새로운지', 'How fresh prices and stocks are'],
+  'freshness.none': ['아직 수집한 상품이 없습니다.', 'Nothing has been collected yet.'],
+  'freshness.unknown': ['수집 상태를 알 수 없습니다: {reason}.', 'It is not known: {reason}.'],
+  'column.wholesaler': ['도매처', 'Wholesaler'],
+  'column.items': ['상품', 'Items'],
+  'column.accounts': ['계정 수', 'Accounts'],
+  'column.age_p50': ['나이 p50', 'Age p50'],
+  'column.age_p99': ['나이 p99', 'Age p99'],
+  'column.promised': ['약속', 'Promised'],
+  'why.no_promise': ['변경 사항을 따라가는 일정이 없습니다.', 'No schedule follows changes.'],
+  troubles: ['잘못된 수집', 'Collections that went wrong'],
+  'troubles.none': ['모든 수집이 잘 되었습니다.', 'All collections went well.'],
+  'trouble.since': ['{t}부터 · 상품 {n}개', 'since {t} · {n} items'],
+
   jobs: ['작업', 'Jobs'],
   'jobs.none': ['작업이 없습니다.', 'There are no jobs.'],
   'jobs.unknown': ['작업을 알 수 없습니다: {reason}.', 'The jobs are not known: {reason}.'],
@@ -269,6 +283,7 @@ const WORDS = {
   'kind.batch-process': ['주문 일괄 처리', 'Batch of orders'],
   'kind.sync-external': ['마켓 동기화', 'Marketplace sync'],
   'kind.collect': ['상품 수집', 'Collection'],
+  'kind.follow-changes': ['변경 따라가기', 'Changes followed'],
 
   recommendations: ['권장 조치', 'Recommendations'],
   'recommendations.none': ['지금은 권할 것이 없습니다.', 'There is nothing to recommend now.'],

@@ -3,8 +3,11 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::accounts::{Account, Sealed};
 use jebi_db_optimizer::random;
-use jebi_domain::{AccountId, AccountKind, BadCredential, Credential, Place, SellerKeys, Text};
-use serde::Serialize;
+use jebi_domain::{
+    AccountId, AccountKind, BadCredential, Credential, Place, Pricing, ProductStatus, SellerKeys,
+    Text,
+};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
@@ -30,6 +33,9 @@ pub(super) struct AccountBody {
     name: String,
     /// Whether it is used.
     is_active: bool,
+    /// How what is collected through it becomes products; of accounts with wholesalers alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pricing: Option<PricingBody>,
     created_at: DateTime<Utc>,
     changed_at: DateTime<Utc>,
 }
@@ -49,9 +55,63 @@ impl From<Account> for AccountBody {
             kind: account.kind.map_or("direct", AccountKind::as_str),
             name: account.name,
             is_active: account.is_active,
+            pricing: account.pricing.map(PricingBody::from),
             created_at: account.created_at,
             changed_at: account.changed_at,
         }
+    }
+}
+
+/// How what a wholesaler has becomes products. It is followed when a product is collected first; prices are the seller's from
+/// then on.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Pricing)]
+pub(super) struct PricingBody {
+    /// On top of the cost, in percent of it. Prices are rounded up to tens of won.
+    #[schema(minimum = 0, maximum = 1000)]
+    margin_percent: u64,
+    /// No product begins with less, in won.
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    minimum_price: i64,
+    /// What a product begins as.
+    #[schema(schema_with = first_statuses)]
+    default_status: String,
+}
+
+fn first_statuses() -> Schema {
+    let can_begin = |status: &&ProductStatus| **status != ProductStatus::Discontinued;
+    one_of(ProductStatus::ALL.iter().filter(can_begin).map(|status| status.as_str()))
+}
+
+impl From<Pricing> for PricingBody {
+    fn from(pricing: Pricing) -> Self {
+        Self {
+            margin_percent: pricing.margin_percent().into(),
+            minimum_price: pricing.minimum_price(),
+            default_status: pricing.status().as_str().to_owned(),
+        }
+    }
+}
+
+impl PricingBody {
+    /// The rule, where it is one.
+    pub(super) fn check(self, faults: &mut Faults) -> Option<Pricing> {
+        let within = |most: i64| Fault::unacceptable(format!("must be between 0 and {most}"));
+        let margin = u32::try_from(self.margin_percent).ok();
+        let margin = margin.filter(|margin| *margin <= Pricing::MOST_MARGIN);
+        let margin = margin.ok_or_else(|| within(Pricing::MOST_MARGIN.into()));
+        let margin = faults.check("pricing.margin_percent", margin);
+        let minimum = Some(self.minimum_price);
+        let minimum = minimum.filter(|price| (0..=Pricing::MOST_MINIMUM).contains(price));
+        let minimum = minimum.ok_or_else(|| within(Pricing::MOST_MINIMUM));
+        let minimum = faults.check("pricing.minimum_price", minimum);
+        let status = self.default_status.parse::<ProductStatus>().map_err(Fault::unacceptable);
+        let status = faults.check("pricing.default_status", status);
+        let ((margin, minimum), status) = margin.zip(minimum).zip(status)?;
+        let rule = Pricing::new(margin, minimum, status)
+            .ok_or_else(|| Fault::unacceptable("is no status that a product begins with"));
+        faults.check("pricing.default_status", rule)
     }
 }
 

@@ -6,7 +6,7 @@ use jebi_domain::AccountId;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::body::{AccountBody, Credentials, Name, SentCredentials, account_id};
+use super::body::{AccountBody, Credentials, Name, PricingBody, SentCredentials, account_id};
 use crate::auth::{OrdersWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
@@ -24,13 +24,16 @@ pub(crate) struct ChangeBody {
     name: Option<String>,
     #[serde(default, deserialize_with = "not_null")]
     is_active: Option<bool>,
+    /// How what is collected from now on becomes products; of accounts with wholesalers alone.
+    #[serde(default, deserialize_with = "not_null")]
+    pricing: Option<PricingBody>,
     /// Those that are replaced, by name; the others stay.
     #[serde(default, deserialize_with = "not_null")]
     #[schema(write_only, value_type = Option<std::collections::BTreeMap<String, String>>)]
     credentials: Option<SentCredentials>,
 }
 
-/// Changes an account: its name, whether it is used, its credentials.
+/// Changes an account: its name, whether it is used, its credentials, how what is collected through it is priced.
 ///
 /// The own shop has a name alone. A change that changes nothing is no new version. Statements: 4, 5 with credentials; 2 where
 /// nothing changes.
@@ -85,10 +88,19 @@ async fn apply(
     if account.kind.is_none() && body.is_active == Some(false) {
         faults.add("is_active", Fault::unacceptable("the own shop is always used"));
     }
+    let pricing = match (account.pricing, body.pricing) {
+        (_, None) => None,
+        (Some(_), Some(sent)) => sent.check(&mut faults),
+        (None, Some(_)) => {
+            faults.add("pricing", Fault::unacceptable("is for accounts with wholesalers alone"));
+            None
+        }
+    };
     faults.finish()?;
     let change = Change {
         name: name.map(Name::into_string),
         is_active: body.is_active,
+        pricing,
         credentials: credentials.map(|all| all.seal(&seller.keys, id)).unwrap_or_default(),
     };
     let author = author(seller.actor());

@@ -66,7 +66,7 @@ impl Command {
 }
 
 /// The seller's keys, and a pool that works as the service does.
-async fn open(seller: &str) -> anyhow::Result<(Pool, SellerKeys)> {
+pub(super) async fn open(seller: &str) -> anyhow::Result<(Pool, SellerKeys)> {
     let master_key = settings::master_key(&environment)?;
     let admin = admin().await?;
     let found = sellers::find(&admin, seller).await?;
@@ -106,7 +106,7 @@ async fn add(
 }
 
 /// PostgreSQL keeps microseconds.
-fn now() -> chrono::DateTime<Utc> {
+pub(super) fn now() -> chrono::DateTime<Utc> {
     let now = Utc::now();
     chrono::DateTime::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
 }

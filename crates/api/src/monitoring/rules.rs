@@ -6,7 +6,7 @@ use jebi_db_optimizer::timings;
 use jebi_monitor::Rule;
 
 use super::endpoints::HTTP;
-use super::sample::{CACHE, POOL_WAIT_MS, QUEUE_AGE_MS, REDIS};
+use super::sample::{CACHE, COLLECTED, POOL_WAIT_MS, PRICE_AGE, QUEUE_AGE_MS, REDIS};
 
 /// A pool that lets callers wait so long in the mean is too small, or held by something slow.
 const POOL_WAIT_LIMIT_MS: f64 = 100.0;
@@ -73,6 +73,34 @@ pub(super) fn all() -> Vec<Rule> {
                 },
                 "Redis does not answer, or too late; every process caches for itself",
                 "see that Redis runs at REDIS_URL; look at /readyz",
+            )
+        },
+        Rule {
+            // Looked at every five seconds; while PostgreSQL is away nobody knows.
+            min_traffic: 1,
+            is_idle_good: false,
+            unit: "share".to_owned(),
+            ..told(
+                // Of what is promised.
+                Rule::long_wait("old_prices", &format!("{PRICE_AGE}*"), 1.0),
+                "changes are not followed as the schedule says: calls fail, or there are too many",
+                "look at the wholesalers on the dashboard; see JEBI_FOLLOW_SCHEDULE and JEBI_COLLECTORS",
+            )
+        },
+        Rule {
+            min_traffic: 1,
+            is_idle_good: false,
+            raise_after: Duration::from_secs(10),
+            ..told(
+                Rule {
+                    name: "collection_fails".to_owned(),
+                    raise_at: 0.999_999,
+                    clear_at: 1.0,
+                    ..Rule::low_hit_rate(&format!("{COLLECTED}*"))
+                },
+                "a wholesaler refuses, sends nothing that can be read, or less than it had",
+                "look at the wholesalers on the dashboard, or at /api/v1/performance/wholesaler-apis; what was \
+                 known stays as it is",
             )
         },
         told(

@@ -3,8 +3,11 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use chrono::Utc;
 use jebi_cache::NamespaceStats;
-use jebi_db_optimizer::{Pool, PoolWaits, jobs, timings};
+use jebi_db_optimizer::collection::{self, Trouble};
+use jebi_db_optimizer::{Error, Pool, PoolWaits, jobs, timings};
+use jebi_domain::Wholesaler;
 use jebi_monitor::{Change, Event};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
@@ -12,7 +15,7 @@ use tokio::time::MissedTickBehavior;
 use super::endpoints::HTTP;
 use super::log::Said;
 use super::system::Probe;
-use super::{MINUTE, Monitoring};
+use super::{Collected, MINUTE, Monitoring};
 use crate::problem::causes;
 use crate::state::State;
 
@@ -36,6 +39,11 @@ pub(super) const HOST_CPU: &str = "host cpu share";
 pub(super) const REDIS: &str = "redis";
 /// For how long the oldest item has been due that nobody does.
 pub(super) const QUEUE_AGE_MS: &str = "queue age ms";
+
+/// How old prices are, as a share of what is promised; followed by a wholesaler.
+pub(super) const PRICE_AGE: &str = "price age ";
+/// The share of accounts whose last collection went well; followed by a wholesaler.
+pub(super) const COLLECTED: &str = "collected ";
 
 const EVERY: Duration = Duration::from_secs(1);
 /// The queue is looked at by statements, which have so long.
@@ -67,26 +75,74 @@ pub(crate) async fn sample(state: State) {
     }
 }
 
-/// Looks at the queue of jobs every five seconds, by connections that no request waits for.
+/// Looks at the queue of jobs and at the collections every five seconds, by connections that no request waits for.
 pub(crate) async fn sample_queue(state: State, watching: Pool) {
     let monitoring = &state.monitoring;
     let mut tick = tokio::time::interval(QUEUE_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        let queue = match tokio::time::timeout(QUEUE_EVERY, jobs::overview(&watching)).await {
-            Ok(Ok(queue)) => {
-                let age = queue.oldest_due.unwrap_or_default();
-                monitoring.monitor.gauge(QUEUE_AGE_MS).set(age.as_secs_f64() * 1e3);
-                Ok(Arc::new(queue))
+        let queue = seen(jobs::overview(&watching)).await;
+        if let Ok(queue) = &queue {
+            let age = queue.oldest_due.unwrap_or_default();
+            monitoring.monitor.gauge(QUEUE_AGE_MS).set(age.as_secs_f64() * 1e3);
+        }
+        let collected = seen(look_at_collections(&watching)).await;
+        if let Ok(collected) = &collected {
+            monitoring.note(collected);
+        }
+        let mut seen = monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (seen.queue, seen.collected) = (queue, collected);
+    }
+}
+
+/// What was looked at, or why it is not known.
+async fn seen<T>(look: impl Future<Output = Result<T, Error>>) -> Result<Arc<T>, &'static str> {
+    match tokio::time::timeout(QUEUE_EVERY, look).await {
+        Ok(Ok(seen)) => Ok(Arc::new(seen)),
+        Ok(Err(error)) => {
+            tracing::debug!(causes = causes(&error), "not seen: {error}");
+            Err("PostgreSQL does not answer")
+        }
+        Err(_) => Err("PostgreSQL does not answer in time"),
+    }
+}
+
+async fn look_at_collections(watching: &Pool) -> Result<Collected, Error> {
+    let ages = collection::freshness(watching, Utc::now()).await?;
+    let troubles = collection::troubles(watching).await?;
+    Ok(Collected { ages, troubles })
+}
+
+impl Monitoring {
+    /// Notes how old prices are, and which collections went wrong, with the reason.
+    fn note(&self, collected: &Collected) {
+        for age in &collected.ages {
+            if let Some(promised) = self.promise(age.wholesaler) {
+                let share = age.p99.as_secs_f64() / promised.as_secs_f64();
+                self.monitor.gauge(&format!("{PRICE_AGE}{}", age.wholesaler)).set(share);
             }
-            Ok(Err(error)) => {
-                tracing::debug!(causes = causes(&error), "the queue is not seen: {error}");
-                Err("PostgreSQL does not answer")
-            }
-            Err(_) => Err("PostgreSQL does not answer in time"),
-        };
-        monitoring.seen.lock().unwrap_or_else(PoisonError::into_inner).queue = queue;
+        }
+        for &wholesaler in Wholesaler::ALL {
+            let of = |trouble: &&Trouble| trouble.wholesaler() == wholesaler.as_str();
+            let troubles: Vec<&Trouble> = collected.troubles.iter().filter(of).collect();
+            let age = collected.ages.iter().find(|age| age.wholesaler == wholesaler);
+            // One that never got anything is counted here alone.
+            let without = troubles.iter().filter(|trouble| trouble.items() == 0).count() as u64;
+            let all = age.map_or(0, |age| age.accounts) + without;
+            let troubled = (troubles.len() as u64).min(all);
+            let name = format!("{COLLECTED}{wholesaler}");
+            self.monitor.ratio(&name).add(all - troubled, all);
+            let cause = troubles.first().map(|latest| {
+                let account = latest.account();
+                let others = match troubles.len() - 1 {
+                    0 => String::new(),
+                    others => format!("; {others} other accounts have trouble too"),
+                };
+                format!("account {account}: {}{others}", latest.why)
+            });
+            self.alerter().because("collection_fails", &name, cause);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::api::{BottleneckBody, EndpointBody, TrafficBody};
+use super::collected::CollectedBody;
 use super::figures::no_store;
 use super::now::{AlertBody, CacheBody, DatabaseBody, JobsBody, SecondBody, SystemBody};
 use super::recommend::{RecommendationBody, recommendations};
@@ -40,6 +41,8 @@ pub(crate) struct LiveBody {
     jobs: JobsBody,
     /// The accounts with wholesalers that this process has called.
     wholesalers: Vec<AccountBody>,
+    /// What all processes have collected.
+    collected: CollectedBody,
     /// The latest, at most 256, the newest first.
     alerts: Vec<AlertBody>,
     recommendations: Vec<RecommendationBody>,
@@ -65,6 +68,7 @@ impl LiveBody {
             system: SystemBody::of(&seen),
             jobs: JobsBody::of(&seen),
             wholesalers: AccountBody::all(state),
+            collected: CollectedBody::of(monitoring, &seen),
             alerts: monitoring.alerts().into_iter().map(AlertBody::from).collect(),
             recommendations: recommendations(state),
         }

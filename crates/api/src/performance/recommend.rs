@@ -106,6 +106,18 @@ fn recommend(state: &State, alert: &Alert) -> Option<RecommendationBody> {
             "see that Redis answers; until then every process caches for itself",
             "jebi doctor; REDIS_URL".to_owned(),
         ),
+        "old_prices" => body(
+            "follow_more_often",
+            nothing(),
+            "see which calls fail, and let more accounts be called at once",
+            "JEBI_FOLLOW_SCHEDULE, JEBI_COLLECTORS".to_owned(),
+        ),
+        "collection_fails" => body(
+            "mend_collection",
+            format!("; {}", alert.cause),
+            "see what the wholesaler answers; until then what was known stays as it is",
+            "jebi collect, once it is mended".to_owned(),
+        ),
         "never_ending" => body(
             "end_what_hangs",
             nothing(),

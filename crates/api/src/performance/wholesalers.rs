@@ -9,6 +9,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 
+use super::collected::CollectedBody;
 use super::figures::{milliseconds, no_store};
 use crate::auth::{Operator, PerformanceRead};
 use crate::openapi::one_of;
@@ -22,6 +23,8 @@ use crate::state::State;
 struct WholesalersBody {
     /// The accounts that this process has called, by name.
     accounts: Vec<AccountBody>,
+    #[serde(flatten)]
+    collected: CollectedBody,
 }
 
 /// An account as this process calls it. It is named by its kind and its id, not by whose it is.
@@ -163,7 +166,8 @@ impl AccountBody {
     }
 }
 
-/// How this process gets on with the wholesalers: calls under way, budgets, latency, errors and breaker of each account.
+/// How this process gets on with the wholesalers: calls under way, budgets, latency, errors and breaker of each account. And
+/// what all processes have collected: how old prices and stocks are, and which collections went wrong.
 ///
 /// Statements: 0.
 #[utoipa::path(
@@ -183,5 +187,6 @@ pub(crate) async fn wholesaler_figures(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     Params::of(request.query_string()).finish()?;
-    Ok(no_store(&WholesalersBody { accounts: AccountBody::all(&state) }))
+    let collected = CollectedBody::of(&state.monitoring, &state.monitoring.seen());
+    Ok(no_store(&WholesalersBody { accounts: AccountBody::all(&state), collected }))
 }

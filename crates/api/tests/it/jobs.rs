@@ -66,7 +66,7 @@ impl Workers {
         });
         let quick = Duration::from_millis(20);
         let config = Config { workers: 1, beat: quick, poll: quick, ..Config::default() };
-        let runner = Runner::new(app.db.pool.clone(), kinds, config, Wake::default());
+        let runner = Runner::new(app.db.pool.clone(), kinds, config, &Wake::default());
         let task = tokio::spawn(runner.run(stop.clone().cancelled_owned()));
         Self { gate, stop, task }
     }
@@ -78,12 +78,12 @@ impl Workers {
 }
 
 /// A stream of events, read as they come.
-struct Events {
+pub(crate) struct Events {
     lines: tokio::io::Lines<BufReader<TcpStream>>,
 }
 
 impl Events {
-    async fn open(app: &TestApp, job: JobId) -> Self {
+    pub(crate) async fn open(app: &TestApp, job: impl std::fmt::Display) -> Self {
         let mut stream = TcpStream::connect(&app.address).await.unwrap();
         let head = format!(
             "GET {JOBS}{job}/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
@@ -104,7 +104,7 @@ impl Events {
     }
 
     /// The next event's job; `None` at the end of the stream.
-    async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         while let Some(line) = self.lines.next_line().await.unwrap() {
             if let Some(data) = line.strip_prefix("data: ") {
                 return Some(serde_json::from_str(data).unwrap());

@@ -6,6 +6,7 @@ mod analytics;
 mod app;
 mod browser;
 mod cache;
+mod collect;
 mod dashboard;
 mod database;
 mod doctor;

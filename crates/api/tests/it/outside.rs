@@ -14,8 +14,13 @@ const KEY: &str = "00000000000000000000000000000000";
 
 /// The wholesalers, and a service that calls them.
 async fn outside() -> (Arc<Simulator>, TestApp) {
+    outside_with(Settings::default()).await
+}
+
+/// The wholesalers as they are set, and a service that calls them when it is asked to.
+pub(crate) async fn outside_with(settings: Settings) -> (Arc<Simulator>, TestApp) {
     let clock = Clock::system();
-    let simulator = Arc::new(Simulator::new(Settings::default(), clock.now()));
+    let simulator = Arc::new(Simulator::new(settings, clock.now()));
     let server = Server::bind("127.0.0.1:0", Arc::clone(&simulator), clock).await.unwrap();
     let urls = server.urls();
     tokio::spawn(server.run());
@@ -25,12 +30,14 @@ async fn outside() -> (Arc<Simulator>, TestApp) {
         ("ZENTRADE_BASE_URL", &urls.zentrade_base),
         ("DOMEGGOOK_BASE_URL", &urls.domeggook_base),
         ("JEBI_WORKERS", "4"),
+        ("JEBI_WALK_SCHEDULE", "off"),
+        ("JEBI_FOLLOW_SCHEDULE", "off"),
     ])
     .await;
     (simulator, app)
 }
 
-fn credentials(kind: &str, name: &str) -> Value {
+pub(crate) fn credentials(kind: &str, name: &str) -> Value {
     match kind {
         "ownerclan" => json!({ "username": name, "password": PASSWORD }),
         "zentrade" => json!({ "id": name, "m_skey": KEY }),
@@ -38,7 +45,7 @@ fn credentials(kind: &str, name: &str) -> Value {
     }
 }
 
-async fn add(app: &TestApp, kind: &str, name: &str, credentials: &Value) -> String {
+pub(crate) async fn add(app: &TestApp, kind: &str, name: &str, credentials: &Value) -> String {
     let body = json!({ "kind": kind, "name": name, "credentials": credentials });
     let request = Request::new("POST", ACCOUNTS).key(&app.key).json(&body);
     let added = app.send(request).await.expect(201).json();
@@ -53,7 +60,7 @@ async fn start(app: &TestApp, account: &str) -> String {
 }
 
 /// The job once it has ended.
-async fn end(app: &TestApp, job: &str) -> Value {
+pub(crate) async fn end(app: &TestApp, job: &str) -> Value {
     let mut tick = tokio::time::interval(std::time::Duration::from_millis(100));
     loop {
         tick.tick().await;
@@ -69,7 +76,7 @@ async fn check(app: &TestApp, account: &str) -> Value {
     end(app, &job).await
 }
 
-async fn figures(app: &TestApp) -> Vec<Value> {
+pub(crate) async fn figures(app: &TestApp) -> Vec<Value> {
     let key = app.key_of("operator", &[Scope::PerformanceRead]).await;
     let path = "/api/v1/performance/wholesaler-apis";
     let told = app.send(Request::new("GET", path).key(&key)).await.expect(200).json();

@@ -95,6 +95,14 @@ pub struct Window {
 #[serde(transparent)]
 pub struct Checkpoint(pub(super) Place);
 
+impl Checkpoint {
+    /// Whether it leads to where a walk begins anyway: what was read up to it comes again.
+    #[must_use]
+    pub fn is_begin(&self) -> bool {
+        matches!(self.0, Place::ZentradeNormal)
+    }
+}
+
 /// What a checkpoint says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "of", rename_all = "snake_case")]

@@ -1,3 +1,4 @@
+use jebi_domain::{JobId, SellerId};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -54,4 +55,44 @@ pub async fn report(
     );
     let noted = Statement::<()>::new(text, binds).run(transaction).await;
     Ok(noted.map_err(Error::of("note how far work is"))? == 1)
+}
+
+/// How far one of several long items got since it said so last. What all of them say is added up.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Gain {
+    /// Steps that are done.
+    pub done: i64,
+    /// Steps that there are.
+    pub total: i64,
+    /// What has come of the item so far, under its name in the job's result. No personal data.
+    pub result: Option<(String, Value)>,
+}
+
+/// Adds a gain to a job's figures, in the transaction that settles the item, and after that: it locks the job.
+/// Statements: 1.
+///
+/// # Errors
+/// [`Error::Busy`], [`Error::Query`].
+pub async fn gain(
+    transaction: &Transaction<'_>,
+    seller: SellerId,
+    job: JobId,
+    gain: &Gain,
+) -> Result<(), Error> {
+    let result = gain.result.iter().map(|(name, value)| (name.clone(), value.clone()));
+    let statement = Statement::<()>::new(
+        "UPDATE jobs SET progress_done = coalesce(progress_done, 0) + $3,
+             progress_total = coalesce(progress_total, 0) + $4,
+             result = coalesce(result, '{}'::jsonb) || $5, changed_at = clock_timestamp()
+         WHERE seller_id = $1 AND id = $2",
+        vec![
+            Bind::from(seller),
+            Bind::from(job),
+            Bind::from(gain.done),
+            Bind::from(gain.total),
+            Bind::from(Value::Object(result.collect())),
+        ],
+    );
+    statement.run(transaction).await.map_err(Error::of("note how far work is"))?;
+    Ok(())
 }

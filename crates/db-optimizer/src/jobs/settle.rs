@@ -35,6 +35,8 @@ pub enum Outcome {
     Back,
     /// It goes on under the same lease; another attempt would begin with this payload.
     Checkpoint(Value),
+    /// The same, and what failed before is forgiven: it got on.
+    Advance(Value),
 }
 
 /// An attempt and how it ended.
@@ -96,6 +98,10 @@ impl Settled {
             Outcome::Checkpoint(next) => {
                 payload = Some(next);
                 "checkpoint"
+            }
+            Outcome::Advance(next) => {
+                payload = Some(next);
+                "advance"
             }
         };
         json!({

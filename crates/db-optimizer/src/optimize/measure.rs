@@ -113,6 +113,7 @@ fn typed(bind: &Bind) -> (Type, Box<dyn ToSql + Sync + Send>) {
         Bind::Bytes(value) => (Type::BYTEA, Box::new(value)),
         Bind::ManyBytes(value) => (Type::BYTEA_ARRAY, Box::new(value)),
         Bind::Time(value) => (Type::TIMESTAMPTZ, Box::new(value)),
+        Bind::OptionalTime(value) => (Type::TIMESTAMPTZ, Box::new(value)),
         Bind::Day(value) => (Type::DATE, Box::new(value)),
         Bind::Json(value) => (Type::JSONB, Box::new(value)),
     }

@@ -43,8 +43,10 @@ async fn every_foreign_key_has_an_index_on_its_side() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_tenant_table_is_guarded() {
     let db = TestDatabase::new().await;
+    // What is staged is written by COPY, which does not work under row security; what is merged from it does.
     let open = format!(
         "SELECT c.relname::text AS name FROM pg_class AS c WHERE c.oid IN ({TENANT_TABLES})
+           AND c.relname <> 'collection_staging'
            AND NOT (c.relrowsecurity AND 4 = (SELECT count(*) FROM pg_policy WHERE polrelid = c.oid))"
     );
     assert_eq!(names(&db, &open).await, "none");

@@ -113,7 +113,7 @@ async fn a_worker_of_another_test() {
         tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).unwrap();
     say("ready");
     let stop = async { terminate.recv().await.unwrap() };
-    Runner::new(pool, kinds, config, Wake::default()).run(stop).await;
+    Runner::new(pool, kinds, config, &Wake::default()).run(stop).await;
     // A blocked read of stdin would keep the runtime from its end.
     std::process::exit(0);
 }

@@ -88,7 +88,7 @@ impl Running {
     pub(crate) fn new(db: &TestDatabase, kinds: Kinds, config: Config) -> Self {
         let wake = Wake::default();
         let (stop, stopped) = oneshot::channel();
-        let runner = Runner::new(db.pool.clone(), kinds, config, wake.clone());
+        let runner = Runner::new(db.pool.clone(), kinds, config, &wake);
         let task = tokio::spawn(runner.run(async { drop(stopped.await) }));
         Self { wake, stop, task }
     }

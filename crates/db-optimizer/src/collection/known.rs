@@ -1,0 +1,62 @@
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::sql_types::{BigInt, Text, Timestamptz};
+use jebi_domain::{AccountId, ProductId, SellerId, Wholesaler};
+use uuid::Uuid;
+
+use crate::{Bind, Error, Pool, Statement};
+
+type UuidSql = diesel::sql_types::Uuid;
+
+/// What is known of an item already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// What it became.
+    pub product: ProductId,
+    /// The account that sees to it.
+    pub account: AccountId,
+    /// Of what collection writes into the catalogue.
+    pub offer_hash: i64,
+    /// Of all the rest.
+    pub detail_hash: i64,
+    /// The moment from which all of it is.
+    pub read_at: DateTime<Utc>,
+}
+
+/// Those of some items of a wholesaler that a seller has, by their keys. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`], [`Error::CorruptRow`].
+pub async fn known(
+    pool: &Pool,
+    seller: SellerId,
+    wholesaler: Wholesaler,
+    keys: Vec<String>,
+) -> Result<HashMap<String, Known>, Error> {
+    const ACTION: &str = "read items of a wholesaler";
+    type Row = (Uuid, String, Uuid, Uuid, i64, i64, DateTime<Utc>);
+    let connection = pool.get().await?;
+    let rows = known_statement(seller, wholesaler, keys).all(&connection).await;
+    let rows: Vec<Row> = rows.map_err(Error::of(ACTION))?;
+    let known = |(whose, key, product, account, offer_hash, detail_hash, read_at)| {
+        if SellerId::from(whose) != seller {
+            return Err(Error::CorruptRow { action: ACTION, what: "seller_id" });
+        }
+        let (product, account) = (ProductId::from(product), AccountId::from(account));
+        Ok((key, Known { product, account, offer_hash, detail_hash, read_at }))
+    };
+    rows.into_iter().map(known).collect()
+}
+
+pub(crate) fn known_statement(
+    seller: SellerId,
+    wholesaler: Wholesaler,
+    keys: Vec<String>,
+) -> Statement<(UuidSql, Text, UuidSql, UuidSql, BigInt, BigInt, Timestamptz)> {
+    Statement::new(
+        "SELECT seller_id, key, product_id, account_id, offer_hash, detail_hash, read_at
+         FROM wholesale_items WHERE seller_id = $1 AND wholesaler = $2 AND key = ANY($3)",
+        vec![Bind::from(seller), Bind::from(wholesaler.as_str()), Bind::from(keys)],
+    )
+}

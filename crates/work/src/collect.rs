@@ -1,0 +1,166 @@
+//! Collection: what wholesalers have becomes products of their sellers, and stays as it is there.
+//!
+//! A *walk* reads a catalogue from its begin to its end, or as far as it is asked to; to *follow* is to read what has changed
+//! since. Both go page by page: what differs from what is known is merged in one transaction with the place that was
+//! reached, so that a worker that dies costs no more than the pages in its hands.
+
+mod follow;
+mod page;
+mod row;
+mod schedule;
+mod tally;
+mod walk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use jebi_batch::Class;
+use jebi_batch::wholesaler::{Catalogue, Error as CatalogueError};
+use jebi_db_optimizer::accounts::Account;
+use jebi_db_optimizer::collection::{self, Collection, Stage};
+use jebi_db_optimizer::jobs::{NewItem, NewJob};
+use jebi_domain::{AccountId, Wholesaler};
+use serde_json::json;
+
+use crate::error::Failure;
+use crate::kind::{Ended, Outcome};
+use crate::outside::{Outside, Unready};
+use crate::work::Work;
+
+pub use schedule::{BadSchedule, Cron, Scheduler, Schedules};
+
+/// The kind of jobs that walk catalogues: an item for each account.
+pub const COLLECT: &str = "collect";
+/// The kind of jobs that follow what changes in one.
+pub const FOLLOW: &str = "follow-changes";
+
+/// An attempt that fails so often without getting on is given up.
+const MAX_ATTEMPTS: i32 = 6;
+/// Who has to wait looks again after so long.
+const LATER: Duration = Duration::from_secs(30);
+
+/// How much of the catalogues is to be collected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Extent {
+    /// So many items of each account, the first ones; all of them where absent.
+    pub most: Option<u64>,
+    /// Whether what is missing from a catalogue that shrank by much is gone: somebody has looked.
+    pub accepts_shrinking: bool,
+}
+
+/// A job that walks the catalogues of some accounts, together with what each is to do.
+#[must_use]
+pub fn collect_job(accounts: &[Account], extent: Extent) -> (NewJob<'static>, Vec<NewItem>) {
+    let parameters = json!({ "max_products_per_wholesaler": extent.most });
+    let job = NewJob { kind: COLLECT, account: None, parameters, max_attempts: MAX_ATTEMPTS };
+    let items = accounts.iter().map(|account| walk::item(account.id, &account.name, extent));
+    (job, items.collect())
+}
+
+/// A job that walks one account's catalogue.
+fn walk_job(account: AccountId, name: &str, extent: Extent) -> (NewJob<'static>, NewItem) {
+    let parameters = json!({ "max_products_per_wholesaler": extent.most });
+    let (kind, account_id) = (COLLECT, Some(account));
+    let job = NewJob { kind, account: account_id, parameters, max_attempts: MAX_ATTEMPTS };
+    (job, walk::item(account, name, extent))
+}
+
+/// A job that follows what has changed in one account's catalogue.
+#[must_use]
+pub fn follow_job(account: AccountId, name: &str) -> (NewJob<'static>, NewItem) {
+    let (kind, parameters) = (FOLLOW, json!({}));
+    let job = NewJob { kind, account: Some(account), parameters, max_attempts: MAX_ATTEMPTS };
+    (job, follow::item(account, name))
+}
+
+/// What does such jobs.
+pub struct Collector {
+    outside: Arc<Outside>,
+    stage: Stage,
+}
+
+/// An account that is ready to be collected from.
+struct Source {
+    of: Collection,
+    account: Account,
+    catalogue: Arc<dyn Catalogue>,
+}
+
+impl Collector {
+    /// By the ways that `outside` knows, into the database at `url`.
+    #[must_use]
+    pub fn new(outside: Arc<Outside>, url: String) -> Self {
+        Self { outside, stage: Stage::new(url) }
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.outside.now()
+    }
+
+    /// The account that an item is about; or how the item ends where it cannot be called.
+    async fn source(
+        &self,
+        work: &Work,
+        account: AccountId,
+    ) -> Result<Result<Source, Outcome>, Failure> {
+        let seller = work.claim.seller;
+        let (account, catalogue) = match self.outside.catalogue(&work.db, seller, account).await {
+            Ok(found) => found,
+            Err(Unready::Db(error)) => return Err(error.into()),
+            Err(unready) => return Ok(Err(Outcome::Failed(unready.to_string()))),
+        };
+        let wholesaler = catalogue.wholesaler();
+        let of = Collection { seller, account: account.id, wholesaler };
+        Ok(Ok(Source { of, account, catalogue }))
+    }
+
+    /// How an item ends whose call failed; noted with the account, so that somebody is told.
+    async fn fail(
+        &self,
+        work: &Work,
+        of: &Collection,
+        error: &CatalogueError,
+    ) -> Result<Outcome, Failure> {
+        let outcome = outcome_of(error, of.wholesaler);
+        if let Outcome::Failed(why) | Outcome::Retry(why) = &outcome {
+            let account = of.account;
+            tracing::warn!(account.id = %account, "{} is not collected: {why}: {error}", of.wholesaler);
+            self.note_trouble(work, of, why).await?;
+        }
+        Ok(outcome)
+    }
+
+    async fn note_trouble(&self, work: &Work, of: &Collection, why: &str) -> Result<(), Failure> {
+        let transaction = work.begin().await?;
+        let noted = collection::trouble(&transaction, of, why, self.now()).await;
+        Ok(transaction.settle(noted).await?)
+    }
+}
+
+/// The one item of a claim.
+fn number(work: &Work) -> Option<i32> {
+    work.open().first().copied()
+}
+
+fn one(number: i32, outcome: Outcome) -> Ended {
+    vec![(number, outcome)]
+}
+
+/// What becomes of an item whose call failed. The wholesaler's own words stay out of it: they may hold what was sent.
+fn outcome_of(error: &CatalogueError, wholesaler: Wholesaler) -> Outcome {
+    match error.class() {
+        Class::Rejected => Outcome::Failed(format!(
+            "{wholesaler} refused the login or the call; check the account's credentials"
+        )),
+        Class::Unusable => Outcome::Retry(format!(
+            "what {wholesaler} answered is no catalogue that can be read; nothing was changed"
+        )),
+        Class::Stopped => Outcome::Failed(
+            "the account is stopped, because its calls were refused; send its credentials again to go on"
+                .to_owned(),
+        ),
+        Class::Busy | Class::Paused | Class::QueueFull => Outcome::Snooze(LATER),
+        class => Outcome::Retry(format!("{wholesaler} could not be asked: {}", class.name())),
+    }
+}

@@ -1,0 +1,173 @@
+//! What has changed in a catalogue.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::StreamExt as _;
+use jebi_batch::wholesaler::{Checkpoint, Page, Window};
+use jebi_db_optimizer::Error as DbError;
+use jebi_db_optimizer::collection;
+use jebi_db_optimizer::jobs::{Gain, NewItem};
+use jebi_domain::AccountId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::page::{Read, Target};
+use super::schedule::is_file;
+use super::tally::Tally;
+use super::{Collector, Source, number, one};
+use crate::error::{Error, Failure};
+use crate::kind::{Ended, Outcome};
+use crate::work::Work;
+
+/// Windows overlap by so much: a change may be told late, and what was read while it happened is read again.
+const OVERLAP: TimeDelta = TimeDelta::minutes(30);
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Plan {
+    account: Uuid,
+    following: Option<Following>,
+}
+
+/// A window under way.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Following {
+    since: DateTime<Utc>,
+    until: DateTime<Utc>,
+    checkpoint: Option<Checkpoint>,
+    tally: Tally,
+    told: i64,
+}
+
+pub(super) fn item(account: AccountId, name: &str) -> NewItem {
+    let plan = Plan { account: account.as_uuid(), following: None };
+    NewItem { name: name.to_owned(), payload: json!(plan) }
+}
+
+impl Collector {
+    /// Does the item of such a job: reads what has changed since the last one did, and a little more. An account that was never
+    /// collected from has nothing to follow. Statements: as [`Collector::collect`].
+    ///
+    /// # Errors
+    /// [`Failure`], where the database does not do its part.
+    pub async fn follow(&self, work: &Work) -> Result<Ended, Failure> {
+        let Some(number) = number(work) else { return Ok(vec![]) };
+        let plan = work.claim.items.first().map(|item| item.payload.clone()).unwrap_or_default();
+        let Ok(plan) = serde_json::from_value::<Plan>(plan) else {
+            return Ok(one(number, Outcome::Failed("it does not say what to follow".to_owned())));
+        };
+        let source = match self.source(work, plan.account.into()).await? {
+            Ok(source) => source,
+            Err(outcome) => return Ok(one(number, outcome)),
+        };
+        let of = source.of;
+        let standing = collection::find(&work.db, of.seller, of.account).await?;
+        let Some(followed_until) = standing.followed_until else {
+            return Ok(one(number, Outcome::Done));
+        };
+        let following = plan.following.clone().unwrap_or_else(|| Following {
+            since: followed_until - OVERLAP,
+            until: self.now().max(followed_until),
+            checkpoint: None,
+            tally: Tally::default(),
+            told: 0,
+        });
+        let pricing = source.account.pricing.unwrap_or_default();
+        // Of a catalogue of which the seller wanted a part, the rest stays where it is.
+        let may_create = standing.walked_at.is_some() && standing.most.is_none();
+        let target = Target { of, pricing, may_create };
+        let mut attempt = Attempt { collector: self, work, number, target, plan, following };
+        attempt.run(&source).await
+    }
+}
+
+struct Attempt<'a> {
+    collector: &'a Collector,
+    work: &'a Work,
+    number: i32,
+    target: Target,
+    plan: Plan,
+    following: Following,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, source: &Source) -> Result<Ended, Failure> {
+        let Following { since, until, checkpoint, .. } = self.following.clone();
+        let is_file = is_file(source.of.wholesaler);
+        let opened_at = self.collector.now();
+        let mut pages = source.catalogue.changes(Window { since, until }, checkpoint.as_ref());
+        loop {
+            let asked_at = self.collector.now();
+            let page = match pages.next().await {
+                Some(Ok(page)) => page,
+                Some(Err(error)) => {
+                    let of = &self.target.of;
+                    let outcome = self.collector.fail(self.work, of, &error).await?;
+                    return Ok(one(self.number, outcome));
+                }
+                None => break,
+            };
+            if self.work.stop().is_cancelled() {
+                return Ok(vec![]);
+            }
+            let is_last = page.next.is_none();
+            self.take(&page, if is_file { opened_at } else { asked_at }).await?;
+            if is_last {
+                break;
+            }
+        }
+        // A file is of the moment in which it was asked for.
+        self.finish(if is_file { opened_at } else { until }).await?;
+        Ok(vec![])
+    }
+
+    async fn take(&mut self, page: &Page, read_at: DateTime<Utc>) -> Result<(), Failure> {
+        const TRIES: usize = 3;
+        for _ in 1..TRIES {
+            match self.take_once(page, read_at).await {
+                Err(Error::Db(DbError::Exists { .. } | DbError::Busy { .. })) => {}
+                taken => return Ok(taken?),
+            }
+        }
+        Ok(self.take_once(page, read_at).await?)
+    }
+
+    async fn take_once(&mut self, page: &Page, read_at: DateTime<Utc>) -> Result<(), Error> {
+        let (target, at) = (self.target, self.collector.now());
+        let read = Read { products: &page.products, missing: &page.missing, read_at };
+        let compared = self.collector.compare(&self.work.db, &target, &read, at).await?;
+        let mut following = self.following.clone();
+        following.tally.read += page.read as u64;
+        following.tally.repeated += page.repeated as u64;
+        following.tally.reject(&page.rejected);
+        following.tally.add(&compared.tally);
+        let transaction = self.work.begin().await?;
+        following.tally.merged(compared.merge(&transaction, &target, at).await?);
+        let has_moved = page.next.is_some() && page.next != following.checkpoint;
+        if has_moved {
+            following.checkpoint.clone_from(&page.next);
+        }
+        let gain = self.gain(&mut following);
+        let plan = Plan { following: Some(following.clone()), ..self.plan.clone() };
+        self.work.advance(transaction, self.number, json!(plan), (has_moved, &gain)).await?;
+        self.following = following;
+        Ok(())
+    }
+
+    fn gain(&self, following: &mut Following) -> Gain {
+        let read = i64::try_from(following.tally.read).unwrap_or(i64::MAX);
+        let gain = read - following.told;
+        following.told = read;
+        let shown = following.tally.shown(self.target.of.wholesaler.as_str(), None);
+        let result = Some((self.target.of.account.to_string(), shown));
+        Gain { done: gain, total: gain, result }
+    }
+
+    async fn finish(&mut self, until: DateTime<Utc>) -> Result<(), Failure> {
+        let transaction = self.work.begin().await?;
+        collection::end_follow(&transaction, &self.target.of, until).await?;
+        let mut following = self.following.clone();
+        let gain = self.gain(&mut following);
+        self.work.finish(transaction, self.number, Outcome::Done, &gain).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,102 @@
+use std::collections::BTreeMap;
+
+use jebi_batch::wholesaler::Rejected;
+use jebi_db_optimizer::collection::Merged;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What has come of a collection so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(super) struct Tally {
+    /// Items that were read, or events about items.
+    pub(super) read: u64,
+    /// Those that had come before.
+    pub(super) repeated: u64,
+    /// Products that are as they were.
+    pub(super) unchanged: u64,
+    pub(super) created: u64,
+    pub(super) changed: u64,
+    /// Items that are nobody's product: they have no name, no price, or cannot be had any more.
+    pub(super) skipped: u64,
+    /// Items that another account of the seller's sees to.
+    pub(super) of_others: u64,
+    /// Items that cannot be used, by the reason.
+    rejected: BTreeMap<String, u64>,
+    /// The first of them.
+    examples: Vec<(String, String)>,
+    /// Items that are not there any more.
+    pub(super) gone: u64,
+    /// Listings whose platforms are to hear of changes.
+    pub(super) listings: u64,
+}
+
+impl Tally {
+    const MOST_EXAMPLES: usize = 20;
+
+    pub(super) fn reject(&mut self, rejected: &[Rejected]) {
+        for Rejected { key, reason } in rejected {
+            let reason = reason.to_string();
+            *self.rejected.entry(reason.clone()).or_default() += 1;
+            if self.examples.len() < Self::MOST_EXAMPLES {
+                let key = key.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
+                self.examples.push((key, reason));
+            }
+        }
+    }
+
+    /// Counts what was compared as well.
+    pub(super) fn add(&mut self, compared: &Self) {
+        self.unchanged += compared.unchanged;
+        self.skipped += compared.skipped;
+        self.of_others += compared.of_others;
+        self.gone += compared.gone;
+    }
+
+    pub(super) fn merged(&mut self, merged: Merged) {
+        self.created += merged.created;
+        self.changed += merged.changed;
+        self.listings += merged.listings;
+    }
+
+    /// That of an attempt which begins again where `self` was taken: what `later` has read since is read once more, what it has
+    /// written is written.
+    pub(super) fn again(&self, later: &Self) -> Self {
+        Self {
+            created: later.created,
+            changed: later.changed,
+            gone: later.gone,
+            listings: later.listings,
+            ..self.clone()
+        }
+    }
+
+    /// Products of ours that were read.
+    pub(super) fn known(&self) -> u64 {
+        self.created + self.changed + self.unchanged
+    }
+
+    pub(super) fn rejected(&self) -> u64 {
+        self.rejected.values().sum()
+    }
+
+    /// As a job's result says it.
+    pub(super) fn shown(&self, wholesaler: &str, note: Option<&str>) -> Value {
+        let example = |(item, reason): &(String, String)| json!({ "item": item, "reason": reason });
+        json!({
+            "wholesaler": wholesaler,
+            "read": self.read,
+            "repeated": self.repeated,
+            "created": self.created,
+            "changed": self.changed,
+            "unchanged": self.unchanged,
+            "skipped": self.skipped,
+            "of_other_accounts": self.of_others,
+            "rejected": self.rejected(),
+            "rejected_because": self.rejected,
+            "rejected_examples": Value::from_iter(self.examples.iter().map(example)),
+            "gone": self.gone,
+            "listings_to_push": self.listings,
+            "note": note,
+        })
+    }
+}
