@@ -20,7 +20,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jebi-db-optimizer", &["jebi-domain", "jebi-monitor"]),
     // The simulator is for its tests alone: they are the proof that nobody blocks us.
     ("jebi-batch", &["jebi-domain", "jebi-monitor", "jebi-simulator"]),
-    ("jebi-work", &["jebi-domain", "jebi-monitor", "jebi-db-optimizer", "jebi-batch"]),
+    (
+        "jebi-work",
+        &[
+            "jebi-domain",
+            "jebi-monitor",
+            "jebi-db-optimizer",
+            "jebi-batch",
+            // For its tests alone.
+            "jebi-simulator",
+        ],
+    ),
     (
         "jebi-api",
         &[

@@ -113,6 +113,15 @@ impl Clock {
         }
     }
 
+    /// Moves a manual clock on to the next moment that is waited for; false where nobody waits. For those who drive what also waits
+    /// for other things than this clock. The machine's moves by itself.
+    pub fn skip(&self) -> bool {
+        match &self.0 {
+            Source::Manual(manual) => manual.skip(),
+            Source::Machine(_) => false,
+        }
+    }
+
     /// Drives a future to its end on this thread, moving a manual clock on to the next moment that
     /// is waited for whenever nothing else is left to do: the same run, each time, in no time.
     ///

@@ -19,6 +19,8 @@ mod rate;
 mod recent;
 mod retry;
 mod retry_after;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod wholesaler;
 mod window;
 

@@ -32,6 +32,8 @@ pub struct Outside {
     clock: Clock,
     master_key: Arc<MasterKey>,
     addresses: Addresses,
+    /// What each account may do.
+    allowed: fn(Wholesaler) -> AccountConfig,
     /// What calls go out by in place of sockets.
     transport: Option<Arc<dyn Transport>>,
     catalogues: Mutex<HashMap<AccountId, Opened>>,
@@ -74,7 +76,14 @@ impl Outside {
     ) -> Self {
         let catalogues = Mutex::default();
         let clock = clock.clone();
-        Self { accounts, clock, master_key, addresses, transport: None, catalogues }
+        let (allowed, transport) = (AccountConfig::of, None);
+        Self { accounts, clock, master_key, addresses, allowed, transport, catalogues }
+    }
+
+    /// The same with accounts that may do something else than [`AccountConfig::of`] says: for wholesalers that are our own.
+    #[must_use]
+    pub fn allowing(self, allowed: fn(Wholesaler) -> AccountConfig) -> Self {
+        Self { allowed, ..self }
     }
 
     /// The same with calls that go out by this and not by sockets: to wholesalers in this process.
@@ -175,8 +184,7 @@ impl Outside {
             Some(transport) => Client::over(Arc::clone(transport), config, &self.clock),
         };
         let client = client.expect("the user agent is one of ours");
-        let called =
-            self.accounts.open(&name(wholesaler, account.id), AccountConfig::of(wholesaler));
+        let called = self.accounts.open(&name(wholesaler, account.id), (self.allowed)(wholesaler));
         let retry = Retry { max_wait: MAX_WAIT, ..Retry::default() };
         let line = Line::new(client, called, &self.clock).with_retry(retry);
         let addresses = &self.addresses;

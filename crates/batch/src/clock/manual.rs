@@ -78,7 +78,7 @@ impl Manual {
     }
 
     /// Moves on to the next moment that is waited for; false where there is none.
-    fn skip(&self) -> bool {
+    pub(super) fn skip(&self) -> bool {
         let next = {
             let state = self.state();
             state.waiting.keys().next().map(|(at, _)| at.saturating_sub(state.now))

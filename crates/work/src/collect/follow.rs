@@ -25,6 +25,7 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(30);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
     account: Uuid,
+    #[serde(default)]
     following: Option<Following>,
 }
 
@@ -64,6 +65,9 @@ impl Collector {
         let Some(followed_until) = standing.followed_until else {
             return Ok(one(number, Outcome::Done));
         };
+        if is_file(of.wholesaler) {
+            return self.follow_by_walking(work, number, source, &standing).await;
+        }
         let following = plan.following.clone().unwrap_or_else(|| Following {
             since: followed_until - OVERLAP,
             until: self.now().max(followed_until),
@@ -92,8 +96,6 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&mut self, source: &Source) -> Result<Ended, Failure> {
         let Following { since, until, checkpoint, .. } = self.following.clone();
-        let is_file = is_file(source.of.wholesaler);
-        let opened_at = self.collector.now();
         let mut pages = source.catalogue.changes(Window { since, until }, checkpoint.as_ref());
         loop {
             let asked_at = self.collector.now();
@@ -110,13 +112,12 @@ impl Attempt<'_> {
                 return Ok(vec![]);
             }
             let is_last = page.next.is_none();
-            self.take(&page, if is_file { opened_at } else { asked_at }).await?;
+            self.take(&page, asked_at).await?;
             if is_last {
                 break;
             }
         }
-        // A file is of the moment in which it was asked for.
-        self.finish(if is_file { opened_at } else { until }).await?;
+        self.finish(until).await?;
         Ok(vec![])
     }
 

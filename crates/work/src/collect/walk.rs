@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use jebi_batch::wholesaler::{Checkpoint, Key, Page};
 use jebi_db_optimizer::Error as DbError;
-use jebi_db_optimizer::collection::{self, EndOfWalk, Unseen, Walk as SeenBy};
+use jebi_db_optimizer::collection::{self, EndOfWalk, Standing, Unseen, Walk as SeenBy};
 use jebi_db_optimizer::jobs::{Gain, NewItem};
 use jebi_domain::{AccountId, Wholesaler};
 use serde::{Deserialize, Serialize};
@@ -23,9 +23,11 @@ use crate::work::Work;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
     account: Uuid,
+    #[serde(default)]
     most: Option<u64>,
     #[serde(default)]
     accepts_shrinking: bool,
+    #[serde(default)]
     walk: Option<Walk>,
 }
 
@@ -68,21 +70,63 @@ impl Collector {
     /// [`Failure`], where the database does not do its part.
     pub async fn collect(&self, work: &Work) -> Result<Ended, Failure> {
         let Some(number) = number(work) else { return Ok(vec![]) };
-        let plan = work.claim.items.first().map(|item| item.payload.clone()).unwrap_or_default();
-        let Ok(mut plan) = serde_json::from_value::<Plan>(plan) else {
+        let Some(plan) = Plan::of(work) else {
             return Ok(one(number, Outcome::Failed("it does not say what to collect".to_owned())));
         };
         let source = match self.source(work, plan.account.into()).await? {
             Ok(source) => source,
             Err(outcome) => return Ok(one(number, outcome)),
         };
+        let asked_for = Asked { most: plan.most, may_create: true };
+        self.walk(work, number, source, plan, asked_for).await
+    }
+
+    /// Follows a wholesaler that tells no changes: all of it is walked, also where a part of it was asked for. What is not known
+    /// becomes a product only where all of it was.
+    pub(super) async fn follow_by_walking(
+        &self,
+        work: &Work,
+        number: i32,
+        source: Source,
+        standing: &Standing,
+    ) -> Result<Ended, Failure> {
+        let Some(plan) = Plan::of(work) else {
+            return Ok(one(number, Outcome::Failed("it does not say what to follow".to_owned())));
+        };
+        let may_create = standing.walked_at.is_some() && standing.most.is_none();
+        let asked_for = Asked { most: standing.most, may_create };
+        self.walk(work, number, source, plan, asked_for).await
+    }
+
+    async fn walk(
+        &self,
+        work: &Work,
+        number: i32,
+        source: Source,
+        mut plan: Plan,
+        asked_for: Asked,
+    ) -> Result<Ended, Failure> {
         let walk = match plan.walk.take() {
             Some(walk) => walk.again(),
             None => Walk::new(self.now()),
         };
-        let mut walking = Walking { collector: self, work, number, source, plan, walk };
+        let collector = self;
+        let mut walking = Walking { collector, work, number, source, plan, asked_for, walk };
         walking.run().await
     }
+}
+
+impl Plan {
+    fn of(work: &Work) -> Option<Self> {
+        serde_json::from_value(work.claim.items.first()?.payload.clone()).ok()
+    }
+}
+
+/// What the seller wants of the catalogue.
+#[derive(Debug, Clone, Copy)]
+struct Asked {
+    most: Option<u64>,
+    may_create: bool,
 }
 
 impl Walk {
@@ -112,6 +156,7 @@ struct Walking<'a> {
     number: i32,
     source: Source,
     plan: Plan,
+    asked_for: Asked,
     walk: Walk,
 }
 
@@ -130,7 +175,7 @@ impl Walking<'_> {
     async fn run(&mut self) -> Result<Ended, Failure> {
         let (transaction, job) = (self.work.begin().await?, self.work.claim.job);
         let begun =
-            collection::begin_walk(&transaction, &self.source.of, job, self.plan.most).await;
+            collection::begin_walk(&transaction, &self.source.of, job, self.asked_for.most).await;
         if !transaction.settle(begun).await? {
             // Another job walks it: one after the other.
             return Ok(one(self.number, Outcome::Snooze(LATER)));
@@ -169,7 +214,7 @@ impl Walking<'_> {
 
     fn target(&self) -> Target {
         let pricing = self.source.account.pricing.unwrap_or_default();
-        Target { of: self.source.of, pricing, may_create: true }
+        Target { of: self.source.of, pricing, may_create: self.asked_for.may_create }
     }
 
     fn seen_by(&self) -> SeenBy {

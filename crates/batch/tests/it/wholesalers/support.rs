@@ -4,11 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
-use futures::future::BoxFuture;
-use futures::stream::{self, StreamExt as _};
-use jebi_batch::http::{
-    self, HeaderMap, HeaderName, HeaderValue, Incoming, Kind, Request, Transport,
-};
+use futures::StreamExt as _;
+use jebi_batch::http;
+use jebi_batch::testing::Inside;
 use jebi_batch::wholesaler::{
     Catalogue, Checkpoint, Domeggook, DomeggookLogin, Error, Line, Market, Ownerclan,
     OwnerclanLogin, Page, Pages, Window, Zentrade, ZentradeLogin,
@@ -17,17 +15,13 @@ use jebi_batch::{AccountConfig, Accounts, Clock};
 use jebi_domain::{Credential, Wholesaler};
 use jebi_monitor::{Config, Monitor};
 use jebi_simulator::{
-    Body, Clock as SimClock, End, FaultRule, InProcess, PASSWORD, Settings, SimRequest, Simulator,
-    Time,
+    Clock as SimClock, FaultRule, InProcess, PASSWORD, Settings, Simulator, Time,
 };
 
 pub(crate) const KEY: &str = "0123456789abcdef0123456789abcdef";
 const INSIDE: &str = "http://inside";
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 pub(crate) const HOUR: Duration = Duration::from_hours(1);
-
-/// What an answer takes to come.
-const LATENCY: Duration = Duration::from_millis(300);
 
 /// The simulator, and accounts with it, on one clock.
 pub(crate) struct Outside {
@@ -74,8 +68,7 @@ impl Outside {
     }
 
     fn line_with(&self, wholesaler: Wholesaler, config: http::Config) -> Line {
-        let (inside, clock) = (self.inside.clone(), self.clock.clone());
-        let transport = Arc::new(Inside { inside, clock });
+        let transport = Arc::new(Inside::new(self.inside.clone(), &self.clock));
         let client = http::Client::over(transport, config, &self.clock).unwrap();
         let account = self.accounts.open(&format!("{wholesaler:?}"), AccountConfig::of(wholesaler));
         Line::new(client, account, &self.clock)
@@ -166,87 +159,4 @@ pub(crate) fn zentrade(line: Line, base: &str) -> Zentrade {
 pub(crate) fn domeggook(line: Line, base: &str, market: Market) -> Domeggook {
     let login = DomeggookLogin { aid: secret(KEY), id: secret("demo"), pw: secret(PASSWORD) };
     Domeggook::new(line, login, format!("{base}/domeggook/").parse().unwrap(), market)
-}
-
-/// A transport that asks the simulator in this process.
-#[derive(Debug)]
-struct Inside {
-    inside: InProcess,
-    clock: Clock,
-}
-
-impl Transport for Inside {
-    fn send(&self, request: Request) -> BoxFuture<'static, Result<Incoming, http::Error>> {
-        let (inside, clock) = (self.inside.clone(), self.clock.clone());
-        Box::pin(async move {
-            clock.wait(LATENCY).await;
-            inside.clock().set(SimClock::BEGINNING + clock.now());
-            let response = inside.ask(&asked(&request));
-            let script = response.script;
-            clock.wait(script.delay).await;
-            let after = match script.end {
-                End::Complete => None,
-                End::Silence => return std::future::pending().await,
-                End::Dropped | End::Reset { after_bytes: 0 } => {
-                    return Err(http::Error::new(Kind::Reset));
-                }
-                End::Truncated { after_bytes } | End::Reset { after_bytes } => Some(after_bytes),
-                // What is announced and does not come cuts the body; what comes beyond is not read.
-                End::LyingLength { by } => Some(u64::MAX.saturating_add_signed(by.min(0))),
-            };
-            let is_too_short = matches!(script.end, End::LyingLength { by } if by < 0);
-            let (status, headers) = (response.status, headers(&response.headers));
-            let body: Box<dyn Iterator<Item = Vec<u8>> + Send> = match (response.body, after) {
-                (Body::Pieces(pieces), None) => pieces,
-                (body, after) => {
-                    let mut bytes = body.into_bytes();
-                    let end = match script.end {
-                        End::LyingLength { by } => (bytes.len() as u64).saturating_add_signed(by),
-                        _ => after.unwrap_or(u64::MAX),
-                    };
-                    bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
-                    Box::new(std::iter::once(bytes))
-                }
-            };
-            let pace = script.bytes_per_second;
-            // In small pieces, as a network has them, so that characters are cut.
-            let pieces =
-                body.flat_map(|piece| piece.chunks(8_191).map(<[u8]>::to_vec).collect::<Vec<_>>());
-            let whole = stream::iter(pieces).then(move |piece| {
-                let clock = clock.clone();
-                async move {
-                    if let Some(pace) = pace {
-                        let seconds = piece.len() as f64 / pace.get() as f64;
-                        clock.wait(Duration::from_secs_f64(seconds)).await;
-                    }
-                    Ok(bytes::Bytes::from(piece))
-                }
-            });
-            let is_cut = after.is_some() && !is_too_short;
-            let cut = stream::iter(is_cut.then(|| Err(http::Error::new(Kind::BodyCut))));
-            Ok(Incoming { status, headers, body: whole.chain(cut).boxed() })
-        })
-    }
-}
-
-fn asked(request: &Request) -> SimRequest {
-    let url = request.url();
-    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let target = format!("{}{query}", url.path());
-    let header = |(name, value): (&HeaderName, &HeaderValue)| {
-        (name.to_string(), value.to_str().unwrap().to_owned())
-    };
-    SimRequest {
-        method: request.method().to_string(),
-        target,
-        headers: request.headers().iter().map(header).collect(),
-        body: request.bytes().to_vec(),
-    }
-}
-
-fn headers(pairs: &[(String, String)]) -> HeaderMap {
-    let pair = |(name, value): &(String, String)| {
-        (HeaderName::try_from(name).unwrap(), HeaderValue::try_from(value).unwrap())
-    };
-    pairs.iter().map(pair).collect()
 }

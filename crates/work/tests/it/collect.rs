@@ -1,0 +1,7 @@
+//! What wholesalers have becomes products, whatever happens meanwhile.
+#![cfg(unix)]
+
+mod drift;
+
+mod support;
+mod walks;
