@@ -10,6 +10,8 @@ use crate::command;
 pub(crate) enum Subject {
     /// What the cache promises within one process, in many orders of what can happen there
     Cache(Cache),
+    /// Collections whose worker is killed at a random moment, for each wholesaler
+    Collect(Collect),
     /// `optimize` from random states with kills at any moment, and eight runs at once on a table that is written to
     Optimize(Optimize),
     /// What two processes that share a Redis answer while they write, and one of them is cut off from it
@@ -24,6 +26,18 @@ pub(crate) struct Optimize {
     /// Orders, with two lines each, that eight runs at once build indexes on
     #[arg(long, default_value_t = 1_000_000)]
     orders: u64,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Collect {
+    /// Collections that are killed, of each wholesaler
+    #[arg(long, default_value_t = 100)]
+    kills: u64,
+    /// Items of each
+    #[arg(long, default_value_t = 50_000)]
+    items: u64,
+    /// Only of this wholesaler
+    wholesaler: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -51,6 +65,7 @@ pub(crate) struct Cache {
 pub(crate) fn run(subject: &Subject) -> Result<ExitCode> {
     match subject {
         Subject::Cache(options) => cache(options),
+        Subject::Collect(options) => collect(options),
         Subject::Optimize(options) => optimize(options),
         Subject::Processes(options) => processes(options),
     }
@@ -81,6 +96,17 @@ fn optimize(options: &Optimize) -> Result<ExitCode> {
     ]);
     tests.env("JEBI_TEST_OPERATIONS", options.states.to_string());
     tests.env("JEBI_TEST_ORDERS", options.orders.to_string());
+    Ok(command::exit_code(command::status(&mut tests)?))
+}
+
+fn collect(options: &Collect) -> Result<ExitCode> {
+    let of = options.wholesaler.as_deref().unwrap_or_default();
+    let test = format!("collect::kills::a_collector_of_{of}");
+    let mut tests = Command::new(std::env::current_exe()?);
+    tests.args(["test", "--profile", "release-fast", "-p", "jebi-work", "--test", "it"]);
+    tests.args(["--", "--nocapture", "--test-threads", "1", &test]);
+    tests.env("JEBI_TEST_OPERATIONS", options.kills.to_string());
+    tests.env("JEBI_TEST_ITEMS", options.items.to_string());
     Ok(command::exit_code(command::status(&mut tests)?))
 }
 

@@ -22,11 +22,16 @@ pub(crate) struct Worker {
 
 impl Worker {
     pub(crate) fn start(database_url: &str, name: &str, lease: Duration) -> Self {
+        let lease_ms = lease.as_millis().to_string();
+        let told = [(DATABASE, database_url), (NAME, name), (LEASE_MS, &lease_ms)];
+        Self::of("child::a_worker_of_another_test", &told)
+    }
+
+    /// Another test, told so by its environment.
+    pub(crate) fn of(test: &str, told: &[(&str, &str)]) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child::a_worker_of_another_test", "--nocapture"])
-            .env(DATABASE, database_url)
-            .env(NAME, name)
-            .env(LEASE_MS, lease.as_millis().to_string())
+            .args(["--exact", test, "--nocapture"])
+            .envs(told.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -67,12 +72,12 @@ impl Drop for Worker {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how a test tells its child what to do")]
-fn told(name: &str) -> Option<String> {
+pub(crate) fn told(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
 #[expect(clippy::print_stdout, reason = "how a child talks to its test")]
-fn say(word: &str) {
+pub(crate) fn say(word: &str) {
     println!("{word}");
 }
 

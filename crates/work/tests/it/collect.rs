@@ -2,6 +2,7 @@
 #![cfg(unix)]
 
 mod drift;
+mod kills;
 
 mod support;
 mod walks;

@@ -40,7 +40,7 @@ async fn after_three_days_of_drift_every_price_and_stock_is_true_and_none_was_ol
 {
     const STEP: Duration = Duration::from_secs(150);
     const STEPS_AN_HOUR: u32 = 24;
-    let settings = Settings { drift: true, ..Settings::default() }.with_items(1_500);
+    let settings = Settings { drift: true, ..Settings::default() }.with_items(1_000);
     let world = World::new(settings.clone()).await;
     let accounts: Vec<_> = world.accounts.values().cloned().collect();
     let job = world.run(collect_job(&accounts, Extent::default())).await;
@@ -96,7 +96,7 @@ async fn after_three_days_of_drift_every_price_and_stock_is_true_and_none_was_ol
         let mut new = 0;
         for item in catalogue.items(world.now()) {
             let is_known = stored.contains_key(&(wholesaler, item_key(wholesaler, item.number())));
-            new += usize::from(is_known && item.number() >= 1_500);
+            new += usize::from(is_known && item.number() >= 1_000);
             if !is_known && item.availability() == Availability::OnSale {
                 lacking.insert(item.number());
             }
@@ -109,6 +109,6 @@ async fn after_three_days_of_drift_every_price_and_stock_is_true_and_none_was_ol
         assert!(new > 0, "{wholesaler}");
     }
     let changes = "SELECT count(*) FROM cost_history";
-    assert!(world.db.number(changes).await > i64::try_from(stored.len()).unwrap() + 500);
+    assert!(world.db.number(changes).await > i64::try_from(stored.len()).unwrap() + 300);
     assert_eq!(world.simulator().blocks(), []);
 }
