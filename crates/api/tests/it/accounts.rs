@@ -39,7 +39,7 @@ async fn an_account_is_added_once_changed_and_taken_away() {
     let path = added.header("location").unwrap().to_owned();
     let account = added.json();
     assert_eq!((&account["kind"], &account["is_active"]), (&json!("ownerclan"), &json!(true)));
-    assert_eq!(account.as_object().unwrap().len(), 6, "{account}");
+    assert_eq!(account.as_object().unwrap().len(), 7, "{account}");
     let again = post(&app, &ownerclan("가게", "two")).await.expect(200).json();
     assert_eq!(again["id"], account["id"]);
     let list = app.get(ACCOUNTS).await.expect(200);

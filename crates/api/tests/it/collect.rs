@@ -1,15 +1,18 @@
 //! What wholesalers have becomes products.
 
 use std::collections::BTreeMap;
+use std::process::Output;
+use std::time::Duration;
 
-use jebi_domain::Wholesaler;
-use jebi_simulator::{Availability, Item, Settings, Simulator, Stock, item_key};
+use jebi_domain::{Scope, Wholesaler};
+use jebi_simulator::{Availability, Fault, FaultRule, Item, Settings, Simulator, Stock, item_key};
 use serde_json::{Value, json};
 
 use crate::app::{PRODUCTS, TestApp};
 use crate::http::Request;
 use crate::jobs::Events;
 use crate::outside::{add, credentials, end, outside_with};
+use crate::process::jebi;
 
 /// The three accounts of *demo*, by their ids.
 async fn accounts(app: &TestApp) -> BTreeMap<&'static str, String> {
@@ -64,7 +67,12 @@ async fn assert_true(app: &TestApp, simulator: &Simulator, at: jebi_simulator::T
         for item in simulator.catalogue(wholesaler).items(at) {
             let key = item_key(wholesaler, item.number());
             let Some(known) = stored.get(&(wholesaler.to_string(), key.clone())) else { continue };
-            assert_eq!(*known, truth(wholesaler, &item), "{wholesaler} {key}");
+            let (cost, stock) = truth(wholesaler, &item);
+            // What is gone has no cost any more: the last one stays.
+            let is_told =
+                matches!(item.availability(), Availability::OnSale | Availability::SoldOut);
+            let expected = (if is_told { cost } else { known.0 }, stock);
+            assert_eq!(*known, expected, "{wholesaler} {key}");
             checked += 1;
         }
     }
@@ -142,4 +150,169 @@ async fn three_accounts_are_collected_and_a_second_run_changes_nothing() {
     }
     assert!(written(&app).await == before);
     assert!(simulator.blocks().is_empty());
+}
+
+/// `jebi collect` of *demo*.
+async fn jebi_collect(app: &TestApp, options: &[&str]) -> Output {
+    let mut command = jebi(&app.db.url());
+    command.args(["collect", "--seller", "demo"]).args(options);
+    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+}
+
+fn said(output: &Output) -> String {
+    [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+/// What a page of figures says once it says what is waited for.
+async fn figures_with(app: &TestApp, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
+    let key = app.key_of("operator", &[Scope::PerformanceRead]).await;
+    let path = format!("/api/v1/performance/{path}");
+    let mut tick = tokio::time::interval(Duration::from_millis(200));
+    let waiting = async {
+        loop {
+            tick.tick().await;
+            let told = app.send(Request::new("GET", &path).key(&key)).await.expect(200).json();
+            if is_there(&told) {
+                return told;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect("it comes to that")
+}
+
+/// The alert that is raised about collections from Zentrade, where there is one.
+fn alert(told: &Value) -> Option<&Value> {
+    let alerts = told["alerts"].as_array()?;
+    alerts.iter().find(|alert| {
+        alert["rule"] == "collection_fails"
+            && alert["subject"] == "collected zentrade"
+            && alert["is_raised"] == true
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_was_cut_and_answers_that_are_none_mark_nothing_as_gone_and_are_told() {
+    let settings = Settings::default().with_items(3_500);
+    let (simulator, app) = outside_with(Settings { enforce_limits: false, ..settings }).await;
+    accounts(&app).await;
+    let whole = jebi_collect(&app, &["--wholesaler", "zentrade"]).await;
+    assert!(whole.status.success(), "{}", said(&whole));
+    assert!(said(&whole).contains("items read"), "{}", said(&whole));
+    let before = written(&app).await;
+    let stock = app.db.number("SELECT count(*) FROM wholesale_items").await;
+    assert!(stock > 3_300, "{stock}");
+
+    // 3 of 3,500.
+    let cut = FaultRule::new(Fault::ShrunkCatalogue { to: 3 }).on(Wholesaler::Zentrade);
+    simulator.add_fault(cut);
+    let output = jebi_collect(&app, &["--wholesaler", "zentrade"]).await;
+    assert!(!output.status.success());
+    assert!(said(&output).contains("no item was marked as gone"), "{}", said(&output));
+    let told = figures_with(&app, "real-time", |told| alert(told).is_some()).await;
+    let cause = alert(&told).unwrap()["cause"].as_str().unwrap();
+    assert!(cause.contains("the catalogue lacks 3"), "{cause}");
+    assert!(written(&app).await == before);
+
+    // Nothing under 200, and a page for people under 200. Each is tried again and again: nobody waits for the last attempt.
+    for fault in [Fault::Empty, Fault::Html { content_type: "text/html".to_owned() }] {
+        simulator.clear_faults();
+        simulator.add_fault(FaultRule::new(fault).on(Wholesaler::Zentrade));
+        let output = jebi_collect(&app, &["--wholesaler", "zentrade", "--detach"]).await;
+        assert!(output.status.success(), "{}", said(&output));
+        let why = "is no catalogue that can be read";
+        let is_told = |told: &Value| {
+            let troubles = told["troubles"].as_array().unwrap();
+            troubles.iter().any(|trouble| trouble["why"].as_str().unwrap().contains(why))
+        };
+        figures_with(&app, "wholesaler-apis", is_told).await;
+        figures_with(&app, "real-time", |told| {
+            alert(told).is_some_and(|alert| alert["cause"].as_str().unwrap().contains(why))
+        })
+        .await;
+        assert!(written(&app).await == before);
+        let jobs = app.get("/api/v1/jobs/").await.expect(200).json();
+        let job = format!("/api/v1/jobs/{}", jobs["items"][0]["id"].as_str().unwrap());
+        app.send(Request::new("DELETE", &job).key(&app.key)).await;
+        assert_eq!(end(&app, &job).await["state"], "cancelled");
+    }
+    let gone = "SELECT count(*) FROM wholesale_items WHERE availability = 'gone'";
+    assert_eq!(app.db.number(gone).await, 0);
+
+    // All is well again.
+    simulator.clear_faults();
+    let whole = jebi_collect(&app, &["--wholesaler", "zentrade"]).await;
+    assert!(whole.status.success(), "{}", said(&whole));
+    figures_with(&app, "wholesaler-apis", |told| told["troubles"] == json!([])).await;
+    assert!(written(&app).await == before);
+    let told = figures_with(&app, "wholesaler-apis", |told| told["freshness"] != json!([])).await;
+    let fresh = &told["freshness"][0];
+    assert_eq!((&fresh["wholesaler"], &fresh["items"]), (&json!("zentrade"), &json!(stock)));
+    assert!(fresh["age_p99_seconds"].as_f64().unwrap() < 60.0, "{fresh}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_collected_is_refused_and_says_why() {
+    let app = TestApp::new().await;
+    let refused = async |query: &str, status: u16| {
+        let path = format!("{PRODUCTS}collect{query}");
+        app.send(Request::new("POST", &path).key(&app.key)).await.expect(status).json()
+    };
+    let none = refused("", 409).await;
+    assert!(none["detail"].as_str().unwrap().contains("add one at"), "{none}");
+    refused("?wholesalers=coupang", 422).await;
+    refused("?wholesalers=", 422).await;
+    refused("?wholesalers=ownerclan,zentrade", 422).await;
+    refused("?max_products_per_wholesaler=0", 422).await;
+    refused("?max_products_per_wholesaler=10000001", 422).await;
+    refused("?max_products_per_wholesaler=many", 400).await;
+    refused("?max_products=1", 422).await;
+    let reader = app.key_of("demo", &[Scope::ProductsRead]).await;
+    let path = format!("{PRODUCTS}collect");
+    app.send(Request::new("POST", &path).key(&reader)).await.expect(403);
+    assert_eq!(app.db.number("SELECT count(*) FROM jobs").await, 0);
+    let output = jebi_collect(&app, &[]).await;
+    assert!(!output.status.success());
+    assert!(said(&output).contains("jebi account add"), "{}", said(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn products_are_priced_by_their_accounts_rule_and_stay_the_sellers() {
+    let (simulator, app) = outside_with(Settings::default().with_items(50)).await;
+    let accounts = accounts(&app).await;
+    let path = format!("/api/v1/accounts/{}", accounts["ownerclan"]);
+    let rule = |margin: i64, minimum: i64, status: &str| json!({ "pricing": { "margin_percent": margin, "minimum_price": minimum, "default_status": status } });
+    for bad in [
+        rule(-1, 0, "draft"),
+        rule(1_001, 0, "draft"),
+        rule(0, -1, "draft"),
+        rule(0, 0, "discontinued"),
+    ] {
+        let answer = app.patch(&path, &bad).await;
+        assert!([400, 422].contains(&answer.status), "{}", answer.json());
+    }
+    let changed = app.patch(&path, &rule(50, 20_000, "active")).await.expect(200).json();
+    assert_eq!(changed["pricing"], rule(50, 20_000, "active")["pricing"]);
+    collect(&app, "?wholesalers=ownerclan").await;
+    let list = format!("{PRODUCTS}?wholesaler=ownerclan&page_size=100");
+    let items = app.get(&list).await.expect(200).json()["items"].as_array().unwrap().clone();
+    assert!(items.len() > 30);
+    for item in &items {
+        let (cost, price) =
+            (item["cost_amount"].as_i64().unwrap(), item["price"].as_i64().unwrap());
+        let expected = ((cost * 150 + 999) / 1_000 * 10).max(20_000);
+        assert_eq!((price, &item["status"]), (expected, &json!("active")), "{item}");
+    }
+    // What the seller decides stays, whatever the wholesaler does.
+    let id = items[0]["id"].as_str().unwrap();
+    let own = json!({ "price": 12_340, "stock": 7, "status": "paused" });
+    app.patch(&format!("{PRODUCTS}{id}"), &own).await.expect(200);
+    let settings = Settings { seed: 2, ..Settings::default() }.with_items(50);
+    simulator.set(settings, jebi_simulator::Clock::system().now());
+    let job = collect(&app, "?wholesalers=ownerclan").await;
+    assert!(job["result"][&accounts["ownerclan"]]["changed"].as_u64().unwrap() > 20, "{job}");
+    let after = app.get(&format!("{PRODUCTS}{id}")).await.expect(200).json();
+    for (field, value) in own.as_object().unwrap() {
+        assert_eq!(after[field], *value, "{field}");
+    }
+    assert_true(&app, &simulator, jebi_simulator::Clock::system().now()).await;
 }

@@ -68,6 +68,8 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
             }
             ("brand", _) => vec!["nobody".to_owned()],
             ("endpoint_filter", _) => vec!["orders".to_owned()],
+            ("wholesalers", _) => vec!["ownerclan".to_owned()],
+            ("max_products_per_wholesaler", _) => vec!["10".to_owned()],
             // Frequent and rare; a name, a number.
             ("search", _) => {
                 ["%EB%AC%B4%EC%84%A0", "TEA-1", "COUPANG-1-000000007"].map(str::to_owned).into()

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod catalogue;
+mod collection;
 mod fixture;
 mod jobs;
 mod large;

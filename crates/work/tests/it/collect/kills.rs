@@ -21,6 +21,9 @@ const OUTSIDE: &str = "JEBI_TEST_COLLECTOR_FROM";
 const KILLS: &str = "JEBI_TEST_OPERATIONS";
 const ITEMS: &str = "JEBI_TEST_ITEMS";
 
+/// What a collector takes of its machine, whatever the size of the catalogue.
+const MOST_MEMORY: u64 = 200 << 20;
+
 /// Does nothing where no test is its parent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_of_another_test() {
@@ -55,7 +58,7 @@ async fn asked(kind: AccountKind) -> (TestDatabase, SellerId, JobId) {
 /// All that a collection stores, but for ids and times.
 async fn catalogue(db: &TestDatabase) -> String {
     db.text(
-        "SELECT count(*) || ' ' || coalesce(md5(string_agg(line, E'\\n' ORDER BY line)), '') FROM (
+        "SELECT count(*) || ' ' || coalesce(sum(hashtextextended(line, 0)::numeric), 0) FROM (
              SELECT concat_ws('|', i.wholesaler, i.key, i.offer_hash, i.detail_hash, i.availability,
                  p.sku, p.name, p.wholesaler, p.status, o.price, o.cost_amount, o.wholesale_stock,
                  o.version, d.name, d.category_code, d.category_name, d.images, d.description,
@@ -142,7 +145,9 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
     let (db, seller, job) = asked(kind).await;
     let worker = collector(&db, &base);
     let job = ended(&db, seller, job).await;
+    let memory = worker.most_memory();
     drop(worker);
+    assert!(memory < MOST_MEMORY, "{} MB", memory >> 20);
     assert_eq!((job.state, job.failed), (JobState::Done, 0), "{job:?}");
     let (undisturbed, read) = (catalogue(&db).await, i64::try_from(job.done).unwrap());
     let calls = simulator.log().len();
@@ -173,7 +178,10 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
         assert!(most <= 2 && pages > 0, "{moment:?}: a page was fetched {most} times");
         repeated += usize::from(most == 2);
     }
-    say(&format!("{kind}: {kills} kills, after {repeated} of which a page was fetched twice"));
+    say(&format!(
+        "{kind}: {read} items in {calls} calls and {} MB; {kills} kills, after {repeated} of which a page was fetched twice",
+        memory >> 20
+    ));
 }
 
 fn of_soak(name: &str, otherwise: u64) -> u64 {

@@ -25,12 +25,22 @@ use crate::fixture::{ended, quick};
 
 const KEY: &str = "0123456789abcdef0123456789abcdef";
 
-/// An account of *demo* with a wholesaler, as `jebi account add` makes it.
+/// An account of a seller with a wholesaler, as `jebi account add` makes it.
 pub(crate) async fn account(db: &TestDatabase, keys: &SellerKeys, kind: AccountKind) -> Account {
+    account_of(db, keys, kind, "demo").await
+}
+
+/// The same under a name of its own at the wholesaler.
+pub(crate) async fn account_of(
+    db: &TestDatabase,
+    keys: &SellerKeys,
+    kind: AccountKind,
+    name: &str,
+) -> Account {
     let secrets: &[(&str, &str)] = match kind {
-        AccountKind::Ownerclan => &[("username", "demo-seller"), ("password", PASSWORD)],
-        AccountKind::Zentrade => &[("id", "demo"), ("m_skey", KEY)],
-        AccountKind::Domeggook => &[("aid", KEY), ("id", "demo"), ("pw", PASSWORD)],
+        AccountKind::Ownerclan => &[("username", name), ("password", PASSWORD)],
+        AccountKind::Zentrade => &[("id", name), ("m_skey", KEY)],
+        AccountKind::Domeggook => &[("aid", KEY), ("id", name), ("pw", PASSWORD)],
         AccountKind::Coupang | AccountKind::Naver | AccountKind::ElevenSt => &[],
     };
     let sealed = |account: jebi_domain::AccountId| {
@@ -42,7 +52,7 @@ pub(crate) async fn account(db: &TestDatabase, keys: &SellerKeys, kind: AccountK
     };
     let transaction = db.pool.begin(keys.seller()).await.unwrap();
     let put =
-        accounts::put(&transaction, keys.seller(), kind, "demo", sealed, &author()).await.unwrap();
+        accounts::put(&transaction, keys.seller(), kind, name, sealed, &author()).await.unwrap();
     transaction.commit().await.unwrap();
     put.unwrap().0
 }
@@ -128,7 +138,7 @@ impl World {
         let outside = outside(&clock, "http://inside").over(transport);
         let collector = Arc::new(Collector::new(Arc::new(outside), db.url()));
         let stop = CancellationToken::new();
-        let config = Config { workers: 3, ..quick() };
+        let config = Config { workers: 16, ..quick() };
         let runner = Runner::new(db.pool.clone(), kinds(&collector), config, &Wake::default());
         tokio::spawn(runner.run(stop.clone().cancelled_owned()));
         let mut accounts = BTreeMap::new();
