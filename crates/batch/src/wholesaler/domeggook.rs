@@ -123,12 +123,13 @@ impl Catalogue for Domeggook {
 
     /// What is on sale in the market, the newest first. What is sold out is not listed.
     fn walk(&self, from: Option<&Checkpoint>) -> Pages {
-        let page = match from {
-            None => 1,
-            Some(Checkpoint(Place::DomeggookItems { page })) => *page,
+        let list = match from {
+            None => List::new(self.0.clone(), 1, 0, &[]),
+            Some(Checkpoint(Place::DomeggookItems { page, within, after })) => {
+                List::new(self.0.clone(), *page, *within, after)
+            }
             Some(_) => return foreign(),
         };
-        let list = List::new(self.0.clone(), page);
         stream::try_unfold(Some(list), |list| async move {
             let Some(list) = list else { return Ok(None) };
             list.page().await.map(Some)

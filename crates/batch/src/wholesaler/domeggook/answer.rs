@@ -66,6 +66,8 @@ fn failure(errors: &str) -> Failure {
 pub(super) struct Header {
     pub(super) items: Option<u64>,
     pub(super) pages: Option<u64>,
+    /// Items of a page.
+    pub(super) size: Option<u64>,
 }
 
 impl Header {
@@ -76,7 +78,11 @@ impl Header {
             let number = fields.take(name).and_then(|told| number::of_json(&told, "header").ok());
             number.flatten().and_then(|number| u64::try_from(number).ok())
         };
-        Self { items: number("numberOfItems"), pages: number("numberOfPages") }
+        Self {
+            items: number("numberOfItems"),
+            pages: number("numberOfPages"),
+            size: number("itemsPerPage"),
+        }
     }
 }
 

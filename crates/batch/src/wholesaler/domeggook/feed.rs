@@ -8,7 +8,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Header};
-use super::list::goes_on;
 use super::product::Numbered;
 use super::{Inner, session, view};
 use crate::outcome::Failure;
@@ -95,7 +94,9 @@ impl Feed {
             }
         }
         let Page { read, total, repeated, .. } = told;
-        let goes_on = goes_on(&Page { read, ..Page::default() }, LARGEST, self.page, header.pages);
+        // Totals lie: a page that is full has one behind it, and one with nothing has none.
+        let is_told = header.pages.is_some_and(|pages| self.page < pages);
+        let goes_on = read > 0 && (is_told || read >= LARGEST);
         if goes_on && (is_same || self.page >= MAX_PAGES) {
             return Err(Error::Stuck(MODE));
         }

@@ -14,7 +14,7 @@ use crate::wholesaler::product::{Rejected, WholesaleProduct};
 
 const MODE: &str = "getItemView";
 /// Numbers of a call.
-const LARGEST: usize = 100;
+pub(super) const LARGEST: usize = 100;
 /// Calls at once.
 const AT_ONCE: usize = 5;
 
