@@ -75,7 +75,7 @@ impl Domeggook {
     /// The market below this address.
     #[must_use]
     pub fn new(line: Line, login: DomeggookLogin, base_url: Url, market: Market) -> Self {
-        let session = Session::new(line.clock());
+        let session = Session::new(line.clock(), &[401, 403]);
         Self(Arc::new(Inner { line, login, base_url, market, session }))
     }
 }

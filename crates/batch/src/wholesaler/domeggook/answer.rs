@@ -8,11 +8,7 @@ use crate::outcome::{Class, Failure};
 use crate::wholesaler::error::{Refusal, unusable};
 use crate::wholesaler::fields::Fields;
 use crate::wholesaler::number;
-
-/// The session is not good, says an answer of 200.
-#[derive(Debug, thiserror::Error)]
-#[error("unauthorized: {0}")]
-pub(super) struct Unauthorized(Refusal);
+use crate::wholesaler::session::Unauthorized;
 
 #[derive(Deserialize)]
 struct Root<'a> {

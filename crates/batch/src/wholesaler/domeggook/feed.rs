@@ -126,16 +126,13 @@ impl Feed {
         (self.window.since.timestamp()..=self.window.until.timestamp()).contains(&second)
     }
 
-    /// A session that is void is renewed once.
     async fn rows(&self) -> Result<(Header, Vec<Row>), Error> {
         let client = &*self.client;
         let (page, size) = (self.page.to_string(), LARGEST.to_string());
-        let date = date_of(self.day);
-        let mut is_renewed = false;
-        loop {
-            let session = client.session.token(session::log_in(client)).await?;
+        let (id, date) = (client.login.id.expose(), date_of(self.day));
+        let call = async |session: Arc<str>| {
             let parameters = [
-                ("id", client.login.id.expose()),
+                ("id", id),
                 ("sId", &*session),
                 ("type", "all"),
                 ("status", STATUS),
@@ -143,17 +140,10 @@ impl Feed {
                 ("ic", &size),
                 ("pg", &page),
             ];
-            match client.call(MODE, "1.1", &parameters, read).await {
-                Err(error) if session::is_unauthorized(&error) => {
-                    client.session.forget(&session).await;
-                    if is_renewed {
-                        return Err(error);
-                    }
-                    is_renewed = true;
-                }
-                result => return result?.ok_or(Error::Stuck(MODE)),
-            }
-        }
+            client.call(MODE, "1.1", &parameters, read).await
+        };
+        let rows = client.session.call(|| session::log_in(client), call).await?;
+        rows.ok_or(Error::Stuck(MODE))
     }
 }
 
