@@ -3,6 +3,8 @@
 
 mod answer;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod list;
 mod options;
 mod product;

@@ -1,6 +1,8 @@
 //! 오너클랜: GraphQL, by cursors, with a token from another address.
 
 mod answer;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod history;
 mod items;
 mod login;

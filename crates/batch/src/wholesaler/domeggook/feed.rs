@@ -49,8 +49,8 @@ struct Body<'a> {
 
 /// What is read of a row: the item itself is asked for the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    key: Option<Key>,
+pub(super) struct Row {
+    pub(super) key: Option<Key>,
     /// Where it can be read.
     at: Option<DateTime<Utc>>,
     status: String,
@@ -147,7 +147,7 @@ impl Feed {
     }
 }
 
-fn read(json: &str) -> Result<(Header, Vec<Row>), Failure> {
+pub(super) fn read(json: &str) -> Result<(Header, Vec<Row>), Failure> {
     let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no feed"))?;
     let entries = answer::entries(body.items)?;
     if entries.len() > LARGEST {

@@ -43,14 +43,14 @@ const MAX_PAGES: u64 = 1_000_000;
 
 /// A page, as the list is cut by its size: it begins at a multiple of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Span {
+pub(super) struct Span {
     page: u64,
     size: u64,
 }
 
 impl Span {
     /// The one that gets farthest of those that begin at a place or before.
-    fn from(place: u64) -> Self {
+    pub(super) fn from(place: u64) -> Self {
         let spans = (1..=LARGEST).map(|size| Self { page: place / size + 1, size });
         spans.max_by_key(|span| span.end()).expect("there are sizes")
     }
@@ -85,9 +85,9 @@ struct Body<'a> {
 }
 
 /// A page of numbers.
-struct Listed {
+pub(super) struct Listed {
     header: Header,
-    keys: Vec<Option<Key>>,
+    pub(super) keys: Vec<Option<Key>>,
 }
 
 impl List {
@@ -195,7 +195,7 @@ fn goes_on(span: Span, page: &Page, pages: Option<u64>) -> bool {
     if is_new { is_full || is_told } else { is_full && is_told }
 }
 
-fn read(json: &str, span: Span) -> Result<Listed, Failure> {
+pub(super) fn read(json: &str, span: Span) -> Result<Listed, Failure> {
     let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no list"))?;
     let header = Header::read(body.header);
     // The next one would begin elsewhere.

@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 2 << 20;
 const MAX_BETWEEN_BYTES: usize = 16 << 10;
 
 /// A part of the text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frame {
     /// An element, whole.
     Element(String),
