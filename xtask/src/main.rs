@@ -20,6 +20,7 @@ mod doctor;
 mod env_file;
 mod environment;
 mod files;
+mod fuzz;
 mod http;
 mod import;
 mod jebi;
@@ -83,6 +84,8 @@ enum Chore {
     Doctor(doctor::Options),
     /// Send dev's service what its OpenAPI document allows and forbids (schemathesis)
     ApiFuzz(api_fuzz::Options),
+    /// Send what reads wholesalers' answers whatever it takes to break it (cargo-fuzz)
+    Fuzz(fuzz::Options),
     /// Try for a long time what the tests try for a moment
     Soak {
         #[command(subcommand)]
@@ -121,6 +124,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Seed(options) => return seed::run(&options),
         Chore::Doctor(options) => return doctor::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
+        Chore::Fuzz(options) => return fuzz::run(&options),
         Chore::Soak { subject } => return soak::run(&subject),
         Chore::Tidy => tidy::run()?,
         Chore::Codegen => return codegen::run(),

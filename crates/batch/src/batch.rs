@@ -117,6 +117,11 @@ impl Batch {
     /// Nothing is done but while the run is polled, and nothing is taken in that there is no room
     /// for: who does not take outcomes stops the source. Dropping the run drops what is under way.
     ///
+    /// What is under way keeps its place at the account while nobody polls. Who between two outcomes
+    /// awaits another call of the same account, and does not poll the run meanwhile, may wait for a
+    /// place that is given back by nobody, for ever. Such a call belongs into the work, or beside the
+    /// run, by `join` or `select`; or take the outcomes in first, and call when the run has ended.
+    ///
     /// Memory: the items under way, and the outcomes that are kept for order. An item costs three
     /// allocations and no task.
     pub fn run<S, W, F, T, E>(

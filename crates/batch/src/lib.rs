@@ -8,6 +8,8 @@ mod batch;
 mod breaker;
 mod budget;
 mod clock;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;
 mod item;
 mod kill_switch;

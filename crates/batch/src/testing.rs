@@ -69,7 +69,9 @@ impl Transport for Inside {
                 let clock = clock.clone();
                 async move {
                     if let Some(pace) = pace {
-                        let seconds = piece.len() as f64 / pace.get() as f64;
+                        // In two steps: nothing is there the moment that one looks again.
+                        let seconds = piece.len() as f64 / pace.get() as f64 / 2.0;
+                        clock.wait(Duration::from_secs_f64(seconds)).await;
                         clock.wait(Duration::from_secs_f64(seconds)).await;
                     }
                     Ok(bytes::Bytes::from(piece))

@@ -6,6 +6,8 @@
 mod domeggook;
 mod error;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod key;
 mod line;
 mod number;

@@ -19,6 +19,7 @@ use crate::response::SimResponse;
 use crate::world::{Reading, World, is_key};
 
 pub(crate) use listings::Listings;
+pub use view::Market;
 pub(crate) use view::number_text as key_of;
 
 /// What is asked.

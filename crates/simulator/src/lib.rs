@@ -28,6 +28,7 @@ pub use catalogue::{
     Stock, What,
 };
 pub use charset::Charset;
+pub use domeggook::Market;
 pub use fault::{Fault, FaultRule, FaultStatus, When};
 pub use flight::InFlight;
 pub use ledger::{PlacedLine, PlacedOrder};

@@ -44,7 +44,8 @@ pub struct Reading {
     incoming: Incoming,
     config: Arc<Config>,
     clock: Clock,
-    deadline: Duration,
+    /// How long it may still be waited for.
+    left: Duration,
     body: Body,
     sniffer: Option<Sniffer>,
     is_at_end: bool,
@@ -75,8 +76,9 @@ impl Reading {
         // Nothing is all there is to say of 204 and 205.
         let is_empty = matches!(incoming.status, 204 | 205);
         let sniffer = (!is_empty).then(|| Sniffer::new(expects));
+        let left = deadline.saturating_sub(clock.now());
         let is_at_end = false;
-        Ok(Self { incoming, config, clock, deadline, body, sniffer, is_at_end, _place: place })
+        Ok(Self { incoming, config, clock, left, body, sniffer, is_at_end, _place: place })
     }
 
     /// The status of the answer.
@@ -97,9 +99,11 @@ impl Reading {
     /// See [`Kind`]: the body is cut short, too slow, too large, or not what was expected.
     pub async fn next(&mut self) -> Result<Option<String>, Error> {
         while !self.is_at_end {
-            let silent = self.clock.now().saturating_add(self.config.read_timeout);
-            let chunk =
-                self.clock.before(silent.min(self.deadline), self.incoming.body.next()).await;
+            let began = self.clock.now();
+            let silent = began.saturating_add(self.config.read_timeout);
+            let deadline = began.saturating_add(self.left);
+            let chunk = self.clock.before(silent.min(deadline), self.incoming.body.next()).await;
+            self.left = deadline.saturating_sub(self.clock.now());
             let fed = match chunk {
                 Some(Some(Ok(bytes))) => self.body.feed(&bytes),
                 Some(None) => {
@@ -107,7 +111,7 @@ impl Reading {
                     self.body.end()
                 }
                 Some(Some(Err(error))) => Err(error),
-                None if silent < self.deadline => Err(Error::new(Kind::ReadTimeout)),
+                None if silent < deadline => Err(Error::new(Kind::ReadTimeout)),
                 None => Err(Error::new(Kind::TotalTimeout)),
             };
             let piece = fed.and_then(|()| self.piece());

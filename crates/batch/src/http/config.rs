@@ -15,8 +15,9 @@ pub struct Config {
     pub connect_timeout: Duration,
     /// How long the answer may keep silent, before its head and between pieces. Default 30 s.
     pub read_timeout: Duration,
-    /// How long all of it may take, waiting for a connection included. Default 60 s. Longer than
-    /// `connect_timeout`, so that what this ends is known to have been sent.
+    /// How long all of it may take, waiting for a connection included; between two pieces the time is
+    /// the reader's and does not count. Default 60 s. Longer than `connect_timeout`, so that what this
+    /// ends is known to have been sent.
     pub total_timeout: Duration,
     /// Bytes of a body as they come. Default 16 MiB.
     pub max_wire_bytes: u64,
@@ -65,6 +66,8 @@ impl Config {
         match wholesaler {
             Wholesaler::Ownerclan | Wholesaler::Domeggook => config,
             Wholesaler::Zentrade => Self {
+                // Tens of megabytes of one answer; silence ends it all the same.
+                total_timeout: Duration::from_hours(4),
                 // Read as a stream, so that its size costs no memory.
                 max_wire_bytes: 128 << 20,
                 max_decoded_bytes: 256 << 20,

@@ -3,6 +3,8 @@
 
 mod answer;
 mod feed;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod list;
 mod options;
 mod product;
@@ -75,7 +77,7 @@ impl Domeggook {
     /// The market below this address.
     #[must_use]
     pub fn new(line: Line, login: DomeggookLogin, base_url: Url, market: Market) -> Self {
-        let session = Session::new(line.clock());
+        let session = Session::new(line.clock(), &[401, 403]);
         Self(Arc::new(Inner { line, login, base_url, market, session }))
     }
 }
@@ -123,12 +125,13 @@ impl Catalogue for Domeggook {
 
     /// What is on sale in the market, the newest first. What is sold out is not listed.
     fn walk(&self, from: Option<&Checkpoint>) -> Pages {
-        let page = match from {
-            None => 1,
-            Some(Checkpoint(Place::DomeggookItems { page })) => *page,
+        let list = match from {
+            None => List::new(self.0.clone(), 1, 0, &[]),
+            Some(Checkpoint(Place::DomeggookItems { page, within, after })) => {
+                List::new(self.0.clone(), *page, *within, after)
+            }
             Some(_) => return foreign(),
         };
-        let list = List::new(self.0.clone(), page);
         stream::try_unfold(Some(list), |list| async move {
             let Some(list) = list else { return Ok(None) };
             list.page().await.map(Some)

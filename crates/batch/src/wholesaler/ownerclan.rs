@@ -1,6 +1,8 @@
 //! 오너클랜: GraphQL, by cursors, with a token from another address.
 
 mod answer;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod history;
 mod items;
 mod login;
@@ -23,7 +25,6 @@ use crate::wholesaler::line::Line;
 use crate::wholesaler::page::{Checkpoint, Page, Pages, Place, Window, failed, foreign};
 use crate::wholesaler::session::Session;
 
-use answer::Unauthorized;
 use history::History;
 use items::Items;
 
@@ -53,7 +54,7 @@ impl Ownerclan {
     /// The catalogue behind these addresses: that of the API, and that which gives tokens.
     #[must_use]
     pub fn new(line: Line, login: OwnerclanLogin, api_url: Url, auth_url: Url) -> Self {
-        let session = Session::new(line.clock());
+        let session = Session::new(line.clock(), &[401]);
         Self(Arc::new(Inner { line, login, api_url, auth_url, session }))
     }
 
@@ -67,26 +68,15 @@ impl Ownerclan {
         read: impl Fn(&str) -> Result<T, Failure> + Send + Sync,
     ) -> Result<Option<T>, Error> {
         let body = json!({ "query": query, "variables": variables }).to_string();
-        let mut is_renewed = false;
-        loop {
-            let Inner { line, session, api_url, .. } = &*self.0;
-            let token = session.token(login::log_in(&self.0)).await?;
+        let Inner { line, session, api_url, .. } = &*self.0;
+        let call = |token: Arc<str>| {
             let request = Request::new(Method::POST, api_url.clone(), api)
                 .header(HeaderName::from_static("authorization"), bearer(&token))
                 .body("application/json", body.clone())
                 .expects(Format::Json);
-            let result = line.read_bounded(api, request, |answer| read(&answer.text)).await;
-            match result {
-                Err(error) if is_unauthorized(&error) => {
-                    session.forget(&token).await;
-                    if is_renewed {
-                        return Err(error);
-                    }
-                    is_renewed = true;
-                }
-                result => return result,
-            }
-        }
+            line.read_bounded(api, request, |answer| read(&answer.text))
+        };
+        session.call(|| login::log_in(&self.0), call).await
     }
 }
 
@@ -95,15 +85,6 @@ fn bearer(token: &str) -> HeaderValue {
         .expect("a token is letters, digits and a few marks");
     value.set_sensitive(true);
     value
-}
-
-/// Whether the token was not good: said with 401, or with 200 and an error.
-fn is_unauthorized(error: &Error) -> bool {
-    let Error::Call { source, .. } = error else { return false };
-    let cause = source.failure.cause();
-    let is_401 = |error: &crate::http::Error| error.kind == crate::http::Kind::Status(401);
-    cause
-        .is_some_and(|cause| cause.is::<Unauthorized>() || cause.downcast_ref().is_some_and(is_401))
 }
 
 impl Catalogue for Ownerclan {

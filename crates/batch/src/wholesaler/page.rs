@@ -122,7 +122,13 @@ pub(super) enum Place {
     /// The begin of the second.
     ZentradeSoldOut,
     DomeggookItems {
+        /// A page of 200, and how many of its items were had.
         page: u64,
+        #[serde(default)]
+        within: u64,
+        /// The last items that were had.
+        #[serde(default)]
+        after: Vec<String>,
     },
     DomeggookChanges {
         /// Days since 1970, in Korea.
@@ -140,7 +146,10 @@ mod tests {
         let after = Some("aGlzdDo1".to_owned());
         for (place, json) in [
             (Place::ZentradeSoldOut, r#"{"of":"zentrade_sold_out"}"#),
-            (Place::DomeggookItems { page: 7 }, r#"{"of":"domeggook_items","page":7}"#),
+            (
+                Place::DomeggookItems { page: 7, within: 13, after: vec!["9".to_owned()] },
+                r#"{"of":"domeggook_items","page":7,"within":13,"after":["9"]}"#,
+            ),
             (
                 Place::OwnerclanHistory { from: 1, to: 2, after },
                 r#"{"of":"ownerclan_history","from":1,"to":2,"after":"aGlzdDo1"}"#,
@@ -150,6 +159,10 @@ mod tests {
             assert_eq!(serde_json::to_string(&checkpoint).unwrap(), json);
             assert_eq!(serde_json::from_str::<Checkpoint>(json).unwrap(), checkpoint);
         }
+        // As pages of 200 were counted first.
+        let checkpoint: Checkpoint =
+            serde_json::from_str(r#"{"of":"domeggook_items","page":7}"#).unwrap();
+        assert_eq!(checkpoint.0, Place::DomeggookItems { page: 7, within: 0, after: vec![] });
         assert!(serde_json::from_str::<Checkpoint>(r#"{"of":"elsewhere"}"#).is_err());
     }
 }

@@ -5,6 +5,7 @@ use jebi_domain::{Money, Text};
 use serde_json::{Map, Value};
 
 use crate::wholesaler::key::Key;
+use crate::wholesaler::text;
 
 /// An item as its wholesaler tells of it. What is not known is `None` or `Unknown`, never 0.
 #[derive(Debug, Clone, PartialEq)]
@@ -121,6 +122,14 @@ pub struct Category {
     pub code: String,
     /// Its name, with those above it where they are told: `생활/주방 > 컵 > 텀블러`.
     pub name: String,
+}
+
+impl Category {
+    pub(super) fn new(code: String, name: String) -> Result<Self, Reason> {
+        text::legible(&code, "category")?;
+        text::legible(&name, "category")?;
+        Ok(Self { code, name })
+    }
 }
 
 /// An item that cannot be used. What was known of it stays true for as long as nothing else is heard.

@@ -18,8 +18,17 @@ impl Seen {
         Self { keys: HashSet::new(), order: VecDeque::new(), capacity }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     pub(super) fn contains(&self, key: &Key) -> bool {
         self.keys.contains(key)
+    }
+
+    /// The latest first, so many of them left out.
+    pub(super) fn latest(&self, left_out: usize) -> impl Iterator<Item = &Key> {
+        self.order.iter().rev().skip(left_out)
     }
 
     /// Whether it is new, from now on it is not. Beyond the capacity the oldest is forgotten.

@@ -6,11 +6,19 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::clock::Clock;
-use crate::wholesaler::error::Error;
+use crate::http::{self, Kind};
+use crate::wholesaler::error::{Error, Refusal};
+
+/// The token is not good, says an answer of 200.
+#[derive(Debug, thiserror::Error)]
+#[error("unauthorized: {0}")]
+pub(super) struct Unauthorized(pub(super) Refusal);
 
 /// A session with a wholesaler, or none yet.
 pub(super) struct Session {
     clock: Clock,
+    /// What else says that a token is not good.
+    statuses: &'static [u16],
     held: Mutex<Option<Held>>,
 }
 
@@ -32,12 +40,47 @@ impl std::fmt::Debug for Session {
 }
 
 impl Session {
-    pub(super) fn new(clock: &Clock) -> Self {
-        Self { clock: clock.clone(), held: Mutex::new(None) }
+    pub(super) fn new(clock: &Clock, statuses: &'static [u16]) -> Self {
+        Self { clock: clock.clone(), statuses, held: Mutex::new(None) }
+    }
+
+    /// A call with a token. One that turns out void is renewed once.
+    pub(super) async fn call<T, L, C>(
+        &self,
+        log_in: impl Fn() -> L,
+        call: impl Fn(Arc<str>) -> C,
+    ) -> Result<T, Error>
+    where
+        L: Future<Output = Result<Fresh, Error>>,
+        C: Future<Output = Result<T, Error>>,
+    {
+        let mut is_renewed = false;
+        loop {
+            let token = self.token(log_in()).await?;
+            match call(token.clone()).await {
+                Err(error) if self.is_void(&error) => {
+                    self.forget(&token).await;
+                    if is_renewed {
+                        return Err(error);
+                    }
+                    is_renewed = true;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Whether a call failed because its token was not good: said with a status, or with 200.
+    fn is_void(&self, error: &Error) -> bool {
+        let Error::Call { source, .. } = error else { return false };
+        let Some(cause) = source.failure.cause() else { return false };
+        let status = cause.downcast_ref().map(|error: &http::Error| error.kind);
+        let is_said = |kind| matches!(kind, Kind::Status(code) if self.statuses.contains(&code));
+        cause.is::<Unauthorized>() || status.is_some_and(is_said)
     }
 
     /// The token that is held, or the one of a new login. Who comes meanwhile waits for that one.
-    pub(super) async fn token(
+    async fn token(
         &self,
         log_in: impl Future<Output = Result<Fresh, Error>>,
     ) -> Result<Arc<str>, Error> {
@@ -56,7 +99,7 @@ impl Session {
     }
 
     /// A token that is not good any more. Another one, which somebody has got meanwhile, stays.
-    pub(super) async fn forget(&self, token: &str) {
+    async fn forget(&self, token: &str) {
         let mut held = self.held.lock().await;
         if held.as_ref().is_some_and(|held| *held.token == *token) {
             *held = None;
@@ -75,7 +118,7 @@ mod tests {
     #[test]
     fn many_who_come_at_once_share_one_login() {
         let clock = Clock::manual();
-        let (session, logins) = (Session::new(&clock), Cell::new(0));
+        let (session, logins) = (Session::new(&clock, &[401]), Cell::new(0));
         let token = async || {
             let log_in = async {
                 logins.set(logins.get() + 1);

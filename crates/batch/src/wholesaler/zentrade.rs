@@ -3,6 +3,8 @@
 mod download;
 mod element;
 mod frames;
+#[cfg(any(test, fuzzing))]
+pub(super) mod fuzz;
 mod options;
 mod order;
 mod product;

@@ -4,6 +4,7 @@ mod faults;
 mod feeds;
 mod logins;
 mod memory;
+mod moving;
 mod orders;
 mod resuming;
 mod sockets;

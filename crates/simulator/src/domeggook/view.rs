@@ -14,8 +14,10 @@ const TOO_MANY_NUMBERS: Failure =
 
 /// Where something is sold: 도매꾹 in quantities, 도매매 one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Market {
+pub enum Market {
+    /// 도매꾹.
     Dome,
+    /// 도매매.
     Supply,
 }
 
@@ -28,7 +30,9 @@ impl Market {
         }
     }
 
-    pub(super) fn sells(self, item: &Item<'_>) -> bool {
+    /// Whether an item is sold there, while it is on sale.
+    #[must_use]
+    pub fn sells(self, item: &Item<'_>) -> bool {
         let (not_dome, not_supply) = (item.trait_of(8, 20), item.trait_of(9, 20));
         match self {
             Self::Dome => !not_dome,

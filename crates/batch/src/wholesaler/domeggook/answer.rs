@@ -8,11 +8,7 @@ use crate::outcome::{Class, Failure};
 use crate::wholesaler::error::{Refusal, unusable};
 use crate::wholesaler::fields::Fields;
 use crate::wholesaler::number;
-
-/// The session is not good, says an answer of 200.
-#[derive(Debug, thiserror::Error)]
-#[error("unauthorized: {0}")]
-pub(super) struct Unauthorized(Refusal);
+use crate::wholesaler::session::Unauthorized;
 
 #[derive(Deserialize)]
 struct Root<'a> {
@@ -66,6 +62,8 @@ fn failure(errors: &str) -> Failure {
 pub(super) struct Header {
     pub(super) items: Option<u64>,
     pub(super) pages: Option<u64>,
+    /// Items of a page.
+    pub(super) size: Option<u64>,
 }
 
 impl Header {
@@ -76,7 +74,11 @@ impl Header {
             let number = fields.take(name).and_then(|told| number::of_json(&told, "header").ok());
             number.flatten().and_then(|number| u64::try_from(number).ok())
         };
-        Self { items: number("numberOfItems"), pages: number("numberOfPages") }
+        Self {
+            items: number("numberOfItems"),
+            pages: number("numberOfPages"),
+            size: number("itemsPerPage"),
+        }
     }
 }
 

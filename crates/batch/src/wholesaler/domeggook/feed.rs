@@ -8,7 +8,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::answer::{self, Header};
-use super::list::goes_on;
 use super::product::Numbered;
 use super::{Inner, session, view};
 use crate::outcome::Failure;
@@ -50,8 +49,8 @@ struct Body<'a> {
 
 /// What is read of a row: the item itself is asked for the rest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Row {
-    key: Option<Key>,
+pub(super) struct Row {
+    pub(super) key: Option<Key>,
     /// Where it can be read.
     at: Option<DateTime<Utc>>,
     status: String,
@@ -95,7 +94,9 @@ impl Feed {
             }
         }
         let Page { read, total, repeated, .. } = told;
-        let goes_on = goes_on(&Page { read, ..Page::default() }, LARGEST, self.page, header.pages);
+        // Totals lie: a page that is full has one behind it, and one with nothing has none.
+        let is_told = header.pages.is_some_and(|pages| self.page < pages);
+        let goes_on = read > 0 && (is_told || read >= LARGEST);
         if goes_on && (is_same || self.page >= MAX_PAGES) {
             return Err(Error::Stuck(MODE));
         }
@@ -125,16 +126,13 @@ impl Feed {
         (self.window.since.timestamp()..=self.window.until.timestamp()).contains(&second)
     }
 
-    /// A session that is void is renewed once.
     async fn rows(&self) -> Result<(Header, Vec<Row>), Error> {
         let client = &*self.client;
         let (page, size) = (self.page.to_string(), LARGEST.to_string());
-        let date = date_of(self.day);
-        let mut is_renewed = false;
-        loop {
-            let session = client.session.token(session::log_in(client)).await?;
+        let (id, date) = (client.login.id.expose(), date_of(self.day));
+        let call = async |session: Arc<str>| {
             let parameters = [
-                ("id", client.login.id.expose()),
+                ("id", id),
                 ("sId", &*session),
                 ("type", "all"),
                 ("status", STATUS),
@@ -142,21 +140,14 @@ impl Feed {
                 ("ic", &size),
                 ("pg", &page),
             ];
-            match client.call(MODE, "1.1", &parameters, read).await {
-                Err(error) if session::is_unauthorized(&error) => {
-                    client.session.forget(&session).await;
-                    if is_renewed {
-                        return Err(error);
-                    }
-                    is_renewed = true;
-                }
-                result => return result?.ok_or(Error::Stuck(MODE)),
-            }
-        }
+            client.call(MODE, "1.1", &parameters, read).await
+        };
+        let rows = client.session.call(|| session::log_in(client), call).await?;
+        rows.ok_or(Error::Stuck(MODE))
     }
 }
 
-fn read(json: &str) -> Result<(Header, Vec<Row>), Failure> {
+pub(super) fn read(json: &str) -> Result<(Header, Vec<Row>), Failure> {
     let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no feed"))?;
     let entries = answer::entries(body.items)?;
     if entries.len() > LARGEST {

@@ -128,8 +128,7 @@ fn category(category: &mut Fields) -> Result<Option<Category>, Reason> {
     let Some((code, name)) = current.flatten() else { return Ok(None) };
     names.push(name);
     let name = names.join(" > ");
-    text::legible(&name, "category")?;
-    Ok(Some(Category { code, name }))
+    Category::new(code, name).map(Some)
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::Inner;
-use super::answer::{self, Unauthorized};
+use super::answer;
 use crate::account::AccountConfig;
-use crate::http::{self, Format, Kind, Method, Request};
+use crate::http::{Format, Method, Request};
 use crate::outcome::Failure;
 use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::fields::{Fields, is_true};
@@ -49,15 +49,6 @@ fn read(json: &str) -> Result<Fresh, Failure> {
         fields.number("loginKeepTime").ok().flatten().and_then(|days| u32::try_from(days).ok());
     let lifetime = days.map_or(DAY / 2, |days| DAY * days.clamp(1, 90));
     Ok(Fresh { token, lifetime })
-}
-
-/// Whether the session was not good: said with 401, 403, or with 200 and an error.
-pub(super) fn is_unauthorized(error: &Error) -> bool {
-    let Error::Call { source, .. } = error else { return false };
-    let is_refused = |error: &http::Error| matches!(error.kind, Kind::Status(401 | 403));
-    source.failure.cause().is_some_and(|cause| {
-        cause.is::<Unauthorized>() || cause.downcast_ref().is_some_and(is_refused)
-    })
 }
 
 #[cfg(test)]

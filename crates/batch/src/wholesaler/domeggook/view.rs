@@ -4,7 +4,7 @@ use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{Inner, answer, product};
+use super::{Inner, Market, answer, product};
 use crate::outcome::Failure;
 use crate::wholesaler::error::{Error, unusable};
 use crate::wholesaler::key::Key;
@@ -14,11 +14,11 @@ use crate::wholesaler::product::{Rejected, WholesaleProduct};
 
 const MODE: &str = "getItemView";
 /// Numbers of a call.
-const LARGEST: usize = 100;
+pub(super) const LARGEST: usize = 100;
 /// Calls at once.
 const AT_ONCE: usize = 5;
 
-type Item = Result<WholesaleProduct, Rejected>;
+pub(super) type Item = Result<WholesaleProduct, Rejected>;
 
 #[derive(Deserialize)]
 struct Body<'a> {
@@ -49,7 +49,7 @@ async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
     while let Some(asked) = parts.asked() {
         let numbers: Vec<&str> = asked.iter().map(Key::as_str).collect();
         let numbers = numbers.join(",");
-        let read = |body: &str| items(client, body, asked.len());
+        let read = |body: &str| items(client.market, body, asked.len());
         let items = client.call(MODE, "4.6", &[("multiple", &numbers)], read).await?;
         parts.answered(&mut page, items.map(Vec::into_iter))?;
     }
@@ -57,7 +57,7 @@ async fn views(client: &Inner, keys: Vec<Key>) -> Result<Page, Error> {
 }
 
 /// Below `item`, or, where it is one, the body itself.
-fn items(client: &Inner, json: &str, most: usize) -> Result<Vec<Item>, Failure> {
+pub(super) fn items(market: Market, json: &str, most: usize) -> Result<Vec<Item>, Failure> {
     if !json.starts_with('{') {
         // None of them is there.
         let nothing: &RawValue = serde_json::from_str(json).map_err(|_| unusable("no items"))?;
@@ -65,7 +65,7 @@ fn items(client: &Inner, json: &str, most: usize) -> Result<Vec<Item>, Failure> 
         return Ok(Vec::new());
     }
     let body: Body<'_> = serde_json::from_str(json).map_err(|_| unusable("no items"))?;
-    let read = |json: &str| product::read(json, client.market);
+    let read = |json: &str| product::read(json, market);
     match (body.item, body.basis) {
         (Some(items), _) => {
             let items = answer::many(items)?;

@@ -9,11 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::outcome::{Class, Failure};
 use crate::wholesaler::error::{Refusal, unusable};
-
-/// The token is not good, says an answer of 200.
-#[derive(Debug, thiserror::Error)]
-#[error("unauthorized: {0}")]
-pub(super) struct Unauthorized(Refusal);
+use crate::wholesaler::session::Unauthorized;
 
 #[derive(Debug, Deserialize)]
 struct Answer<'a> {

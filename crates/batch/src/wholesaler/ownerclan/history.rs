@@ -35,9 +35,9 @@ struct Event {
     item_key: String,
 }
 
-struct Told {
+pub(super) struct Told {
     info: PageInfo,
-    keys: Vec<Option<Key>>,
+    pub(super) keys: Vec<Option<Key>>,
 }
 
 impl History {
@@ -126,7 +126,7 @@ impl History {
     }
 }
 
-fn told(text: &str) -> Result<Told, Failure> {
+pub(super) fn told(text: &str) -> Result<Told, Failure> {
     let field = answer::field(text, API, &["edges"])?;
     let connection: Connection<'_> =
         serde_json::from_str(field.json).map_err(|_| unusable("no connection"))?;

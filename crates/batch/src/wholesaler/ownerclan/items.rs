@@ -19,11 +19,11 @@ const BY_KEYS: &str = "itemsByKeys";
 /// The largest page that is given.
 pub(super) const LARGEST: usize = 1_000;
 /// Keys that are asked for at once; up to 5,000 would be taken.
-const KEYS: usize = 500;
+pub(super) const KEYS: usize = 500;
 /// Keys that are remembered: those of some pages, which is how far items move.
 pub(super) const REMEMBERED: usize = 5_000;
 
-type Item = Result<Box<WholesaleProduct>, Rejected>;
+pub(super) type Item = Result<Box<WholesaleProduct>, Rejected>;
 
 /// A walk over all items.
 pub(super) struct Items {
@@ -57,9 +57,9 @@ pub(super) struct Edge<'a> {
 }
 
 /// A page, read.
-struct Listed {
+pub(super) struct Listed {
     info: PageInfo,
-    items: Vec<Item>,
+    pub(super) items: Vec<Item>,
 }
 
 impl Items {
@@ -128,7 +128,7 @@ impl Items {
     }
 }
 
-fn listed(
+pub(super) fn listed(
     text: &str,
     read: impl Fn(&str) -> Result<WholesaleProduct, Rejected>,
 ) -> Result<Listed, Failure> {
@@ -177,7 +177,7 @@ pub(super) async fn find(client: &Ownerclan, keys: &[Key]) -> Result<Page, Error
     Ok(page)
 }
 
-fn found(text: &str, most: usize) -> Result<Vec<Item>, Failure> {
+pub(super) fn found(text: &str, most: usize) -> Result<Vec<Item>, Failure> {
     let field = answer::field(text, BY_KEYS, &[])?;
     let nodes: Vec<Option<&RawValue>> =
         serde_json::from_str(field.json).map_err(|_| unusable("no items"))?;

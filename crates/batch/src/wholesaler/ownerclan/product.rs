@@ -56,7 +56,8 @@ fn product(key: Key, mut fields: Fields) -> Result<WholesaleProduct, Reason> {
         .within("category", |category| {
             let code = category.word("key")?;
             let (name, path) = (category.word("name")?, category.word("fullName")?);
-            Ok(code.zip(path.or(name)).map(|(code, name)| Category { code, name }))
+            let both = code.zip(path.or(name));
+            both.map(|(code, name)| Category::new(code, name)).transpose()
         })?
         .flatten();
     metadata(&mut fields);
@@ -152,6 +153,7 @@ impl Told {
     fn read(mut fields: Fields) -> Result<Self, Reason> {
         let key = fields.word("key")?.filter(|key| key.len() <= 100);
         let key = key.ok_or(Reason::Missing("option key"))?;
+        text::legible(&key, "option key")?;
         let price = fields.number("price")?;
         let stock = match fields.number("quantity")? {
             None => Stock::Unknown,

@@ -44,7 +44,7 @@ impl Download {
     /// The pages of all files, up to the first error.
     pub(super) fn pages(self) -> Pages {
         let Self { client, requests, second } = self;
-        let seen = Arc::new(Mutex::new(Seen::new(REMEMBERED)));
+        let told = Arc::new(Mutex::new(Told::default()));
         let count = requests.len();
         let files = stream::iter(requests).enumerate().flat_map(move |(at, request)| {
             let is_last = at + 1 == count;
@@ -54,7 +54,7 @@ impl Download {
                 second.clone()
             };
             let behind = second.clone().filter(|_| !is_last);
-            file(client.clone(), request, seen.clone(), begin, behind)
+            file(client.clone(), request, told.clone(), begin, behind)
         });
         let mut has_failed = false;
         let until_failed = files.take_while(move |page| {
@@ -66,12 +66,24 @@ impl Download {
     }
 }
 
+/// What was sent. One that was rejected may be in order in the other file.
+struct Told {
+    products: Seen,
+    rejected: Seen,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { products: Seen::new(REMEMBERED), rejected: Seen::new(REMEMBERED) }
+    }
+}
+
 /// One file. The download is a call of the account's from its begin to its end, and goes no faster
-/// than its pages are taken.
+/// than its pages are taken: while one of them waits, nothing is waited for that has a time-out.
 fn file(
     client: Zentrade,
     request: Request,
-    seen: Arc<Mutex<Seen>>,
+    told: Arc<Mutex<Told>>,
     begin: Option<Checkpoint>,
     behind: Option<Checkpoint>,
 ) -> Pages {
@@ -79,9 +91,12 @@ fn file(
     let call = async move {
         let work = || {
             let http = client.0.line.client().clone();
-            let reader = Reader::new(seen.clone(), sender.clone(), begin.clone(), behind.clone());
+            let reader = Reader::new(told.clone(), sender.clone(), begin.clone(), behind.clone());
             let request = request.clone();
-            async move { reader.read(http.open(request).await?).await }
+            async move {
+                reader.room().await?;
+                reader.read(http.open(request).await?).await
+            }
         };
         client.0.line.work(PRODUCTS, work).await
     };
@@ -104,7 +119,7 @@ fn file(
 
 /// Makes pages of a file.
 struct Reader {
-    seen: Arc<Mutex<Seen>>,
+    told: Arc<Mutex<Told>>,
     pages: mpsc::Sender<Page>,
     begin: Option<Checkpoint>,
     behind: Option<Checkpoint>,
@@ -114,18 +129,20 @@ struct Reader {
 
 impl Reader {
     fn new(
-        seen: Arc<Mutex<Seen>>,
+        told: Arc<Mutex<Told>>,
         pages: mpsc::Sender<Page>,
         begin: Option<Checkpoint>,
         behind: Option<Checkpoint>,
     ) -> Self {
-        Self { seen, pages, begin, behind, page: Page::default(), bytes: 0 }
+        Self { told, pages, begin, behind, page: Page::default(), bytes: 0 }
     }
 
     async fn read(mut self, mut reading: crate::http::Reading) -> Result<(), Failure> {
         let mut frames = Frames::new("product");
         let no_list = |why| Failure::new(Class::Unusable).because(why);
-        while let Some(piece) = reading.next().await? {
+        loop {
+            self.room().await?;
+            let Some(piece) = reading.next().await? else { break };
             frames.push(&piece);
             while let Some(frame) = frames.next().map_err(no_list)? {
                 self.add(frame);
@@ -142,6 +159,12 @@ impl Reader {
         self.send(page).await
     }
 
+    /// Waits until the page that was sent is taken, however long that takes.
+    async fn room(&self) -> Result<(), Failure> {
+        let room = self.pages.reserve().await;
+        room.map(drop).map_err(|_| Failure::new(Class::Cancelled))
+    }
+
     fn add(&mut self, frame: Frame) {
         self.page.read += 1;
         let item = match frame {
@@ -156,19 +179,26 @@ impl Reader {
         };
         match item {
             Ok(product) if self.is_new(&product) => self.page.products.push(product),
-            Ok(_) => self.page.repeated += 1,
-            Err(rejected) => self.page.rejected.push(rejected),
+            Err(rejected) if self.is_news(&rejected) => self.page.rejected.push(rejected),
+            Ok(_) | Err(_) => self.page.repeated += 1,
         }
     }
 
     /// Neither sent already nor in the page that is made.
     fn is_new(&self, product: &WholesaleProduct) -> bool {
         let is_here = self.page.products.iter().any(|known| known.key == product.key);
-        !is_here && !self.seen().contains(&product.key)
+        !is_here && !self.told().products.contains(&product.key)
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The same of what is rejected. Without a key it may be another one.
+    fn is_news(&self, rejected: &Rejected) -> bool {
+        let Some(key) = &rejected.key else { return true };
+        let is_here = self.page.rejected.iter().any(|known| known.key == rejected.key);
+        !is_here && !self.told().rejected.contains(key)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take(&mut self) -> Page {
@@ -178,10 +208,12 @@ impl Reader {
 
     /// What is sent is had: should the file be read again, it does not come again.
     async fn send(&self, page: Page) -> Result<(), Failure> {
-        let keys: Vec<Key> = page.products.iter().map(|product| product.key.clone()).collect();
+        let products: Vec<Key> = page.products.iter().map(|product| product.key.clone()).collect();
+        let rejected: Vec<Key> = page.rejected.iter().filter_map(|one| one.key.clone()).collect();
         self.pages.send(page).await.map_err(|_| Failure::new(Class::Cancelled))?;
-        let mut seen = self.seen();
-        keys.iter().for_each(|key| _ = seen.insert(key));
+        let mut told = self.told();
+        products.iter().for_each(|key| _ = told.products.insert(key));
+        rejected.iter().for_each(|key| _ = told.rejected.insert(key));
         Ok(())
     }
 }

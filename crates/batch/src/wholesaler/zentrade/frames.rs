@@ -12,7 +12,7 @@ const MAX_BYTES: usize = 2 << 20;
 const MAX_BETWEEN_BYTES: usize = 16 << 10;
 
 /// A part of the text.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frame {
     /// An element, whole.
     Element(String),
@@ -37,6 +37,9 @@ impl std::error::Error for NoList {}
 pub(super) struct Frames {
     name: &'static str,
     text: String,
+    /// So much of the text is done with. It goes when the next piece comes: once for all products of
+    /// a piece, not with each of them.
+    from: usize,
     /// So much of the text has been looked at.
     at: usize,
     state: State,
@@ -58,10 +61,12 @@ enum State {
 
 impl Frames {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, text: String::new(), at: 0, state: State::BeforeRoot, begin: None }
+        let (text, state) = (String::new(), State::BeforeRoot);
+        Self { name, text, from: 0, at: 0, state, begin: None }
     }
 
     pub(super) fn push(&mut self, piece: &str) {
+        self.let_go();
         self.text.push_str(piece);
     }
 
@@ -86,7 +91,7 @@ impl Frames {
                     self.state != State::Inside
                 }
                 State::Ended => {
-                    self.text.clear();
+                    self.from = self.text.len();
                     return Ok(None);
                 }
             };
@@ -99,8 +104,8 @@ impl Frames {
 
     /// Passes the declaration and comments up to the root. False where more has to come.
     fn before_root(&mut self) -> Result<bool, NoList> {
-        let rest =
-            self.text.trim_start_matches(|one: char| one.is_whitespace() || one == '\u{feff}');
+        let rest = self.text[self.from..]
+            .trim_start_matches(|one: char| one.is_whitespace() || one == '\u{feff}');
         let ends = if rest.starts_with("<?") {
             "?>"
         } else if rest.starts_with("<!--") {
@@ -115,6 +120,7 @@ impl Frames {
         };
         let Some(end) = rest.find(ends) else { return Ok(false) };
         let (head, rest) = rest.split_at(end + ends.len());
+        let from = self.text.len() - rest.len();
         if ends == ">" {
             let is_root = name_of(head) == "zentrade";
             if !is_root {
@@ -123,25 +129,24 @@ impl Frames {
             let is_empty = head.ends_with("/>");
             self.state = if is_empty { State::Ended } else { State::Between };
         }
-        self.text = rest.to_owned();
+        self.from = from;
         Ok(true)
     }
 
     /// Passes blanks and comments up to the next element, or to the end.
     fn between(&mut self) -> Result<bool, NoList> {
-        let blanks = self.text.len() - self.text.trim_start().len();
-        self.text.drain(..blanks);
-        let rest = &self.text;
+        let rest = self.text[self.from..].trim_start();
+        self.from = self.text.len() - rest.len();
         if rest.starts_with("<!--") {
             let Some(end) = rest.find("-->") else { return Ok(false) };
-            self.text.drain(..end + 3);
+            self.from += end + 3;
             return Ok(true);
         }
         let Some(end) = rest.find('>') else { return Ok(false) };
         let head = &rest[..=end];
         if name_of(head) == self.name {
             self.state = if head.ends_with("/>") { State::Whole } else { State::Inside };
-            self.at = end + 1;
+            self.at = self.from + end + 1;
             return Ok(true);
         }
         if name_of(head) == "/zentrade" {
@@ -196,29 +201,35 @@ impl Frames {
 
     /// The element that ends here.
     fn cut(&mut self, end: usize) -> Frame {
-        let rest = self.text.split_off(end);
-        let element = std::mem::replace(&mut self.text, rest);
-        self.at = 0;
+        let begin = std::mem::replace(&mut self.from, end);
         self.state = State::Between;
         match self.begin.take() {
             Some(begin) => Frame::TooLarge(begin),
-            None => Frame::Element(element),
+            None => Frame::Element(self.text[begin..end].to_owned()),
         }
+    }
+
+    fn let_go(&mut self) {
+        self.text.drain(..self.from);
+        self.at = self.at.saturating_sub(self.from);
+        self.from = 0;
     }
 
     /// Lets go of what is too much.
     fn bound(&mut self) -> Result<(), NoList> {
+        let held = self.text.len() - self.from;
         match self.state {
-            State::BeforeRoot | State::Between if self.text.len() > MAX_BETWEEN_BYTES => {
+            State::BeforeRoot | State::Between if held > MAX_BETWEEN_BYTES => {
                 Err(NoList("something endless between products"))
             }
             State::Inside | State::InCdata | State::InComment
-                if self.begin.is_some() || self.text.len() > MAX_BYTES =>
+                if self.begin.is_some() || held > MAX_BYTES =>
             {
-                let begin = self.text.floor_char_boundary(1_000);
-                self.begin.get_or_insert_with(|| self.text[..begin].to_owned());
-                self.text.drain(..self.at);
-                self.at = 0;
+                if self.begin.is_none() {
+                    let begin = self.text.floor_char_boundary(self.from + 1_000);
+                    self.begin = Some(self.text[self.from..begin].to_owned());
+                }
+                self.from = self.at;
                 Ok(())
             }
             _ => Ok(()),

@@ -51,11 +51,7 @@ fn product(key: Key, mut fields: Fields) -> Result<WholesaleProduct, Reason> {
     };
     let code = fields.word("dome_category@dome_catecode")?;
     let category = code.zip(fields.word("dome_category")?);
-    let category = category.map(|(code, name)| Category { code, name });
-    if let Some(Category { code, name }) = &category {
-        text::legible(code, "category")?;
-        text::legible(name, "category")?;
-    }
+    let category = category.map(|(code, name)| Category::new(code, name)).transpose()?;
     let images = images(&mut fields)?;
     let description = fields.word("content")?.map_or(Ok(None), text::description)?;
     let (tiers, changed_at, raw) = (Vec::new(), None, said(fields).rest()?);

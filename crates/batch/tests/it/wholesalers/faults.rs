@@ -3,12 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::StreamExt as _;
 use jebi_batch::Class;
-use jebi_batch::wholesaler::{Key, Market, Page, Reason};
+use jebi_batch::wholesaler::{Catalogue as _, Key, Market, Page, Reason};
 use jebi_domain::Wholesaler;
 use jebi_simulator::{Fault, FaultRule, Oddity, PerWholesaler, Settings, Time, When, item_key};
 
-use crate::wholesalers::support::{DAY, Outside};
+use crate::wholesalers::support::{DAY, HOUR, Outside, calls};
 use crate::wholesalers::walks::assert_true;
 
 /// Each kind that there is, and what an answer is that always has it: the class of the error, or none
@@ -158,6 +159,55 @@ fn a_fault_that_passes_is_not_felt_where_repeating_helps() {
             assert_eq!(count(&pages), count(&unhurt), "{wholesaler:?}");
         }
     }
+}
+
+#[test]
+fn who_takes_a_file_slowly_gets_all_of_it_by_one_call() {
+    let outside = Outside::of(1_200);
+    let unhurt = outside.walk(Wholesaler::Zentrade, None);
+    let before = calls(&outside, "product_api");
+    // Some seconds for each page.
+    outside.fault(FaultRule::new(Fault::Drip { bytes_per_second: 20_000 }));
+    let client = outside.zentrade();
+    let (mut pages, mut products) = (client.walk(None), 0);
+    while let Some(page) = outside.clock.run(pages.next()) {
+        products += page.unwrap().products.len();
+        outside.clock.advance(DAY);
+    }
+    let expected: usize = unhurt.iter().map(|page| page.products.len()).sum();
+    assert_eq!(products, expected);
+    assert!(unhurt.len() > 10);
+    assert_eq!(calls(&outside, "product_api") - before, 2);
+}
+
+#[test]
+fn a_file_that_does_not_come_is_waited_for_no_longer_for_that() {
+    let outside = Outside::of(300);
+    outside.fault(FaultRule::new(Fault::Drip { bytes_per_second: 100 }));
+    let client = outside.zentrade();
+    let began = outside.clock.now();
+    // 8 kB come in 82 s, and no byte before.
+    let error = outside.clock.run(client.walk(None).next()).unwrap().unwrap_err();
+    assert_eq!(error.class(), Class::Unanswered, "{error}");
+    assert!(outside.clock.now() - began < HOUR);
+}
+
+#[test]
+fn what_is_rejected_is_told_once_however_often_a_file_is_read() {
+    let oddities = BTreeMap::from([(3, Oddity::NegativePrice), (250, Oddity::NegativePrice)]);
+    let oddities = PerWholesaler { zentrade: oddities, ..PerWholesaler::default() };
+    let outside = Outside::with(Settings { oddities, ..Settings::default() }.with_items(600));
+    let size = 450_000;
+    outside.fault(FaultRule::new(Fault::Truncate { after_bytes: size }).when(When::Nth(1)));
+    let pages = outside.walk(Wholesaler::Zentrade, None);
+    assert_eq!(calls(&outside, "product_api"), 3);
+    let repeated: usize = pages.iter().map(|page| page.repeated).sum();
+    assert!(repeated > 200, "{repeated}");
+    let rejected = pages.iter().flat_map(|page| &page.rejected);
+    let mut keys: Vec<&str> = rejected.map(|one| one.key.as_ref().unwrap().as_str()).collect();
+    keys.sort_unstable();
+    let expected = [3, 250].map(|number| item_key(Wholesaler::Zentrade, number));
+    assert_eq!(keys, expected);
 }
 
 #[test]

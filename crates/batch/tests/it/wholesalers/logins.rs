@@ -11,13 +11,7 @@ use jebi_batch::wholesaler::{
 use jebi_domain::Wholesaler;
 use jebi_simulator::{ExpiredToken, Fault, FaultRule, Quirks, Settings};
 
-use crate::wholesalers::support::{DAY, HOUR, KEY, Outside, secret};
-
-/// How often a token was asked for.
-fn logins(outside: &Outside, route: &str) -> usize {
-    let entries = outside.simulator().log();
-    entries.iter().filter(|entry| entry.route == route).count()
-}
+use crate::wholesalers::support::{DAY, HOUR, KEY, Outside, calls, secret};
 
 fn first_page(outside: &Outside, client: &dyn Catalogue) -> Option<Class> {
     let mut pages = client.walk(None);
@@ -34,13 +28,13 @@ fn many_calls_at_once_share_one_token_and_it_is_renewed_before_it_ends() {
         let client = outside.ownerclan();
         let keys = [Key::new("WFFFFFF").unwrap()];
         outside.clock.run(join_all((0..8).map(|_| client.find(&keys))));
-        assert_eq!(logins(&outside, "auth"), 1);
+        assert_eq!(calls(&outside, "auth"), 1);
         for _ in 0..4 {
             outside.clock.advance(Duration::from_mins(50));
             assert_eq!(first_page(&outside, &client), None);
         }
         // No call was made with a token that had ended.
-        assert_eq!(logins(&outside, "auth"), 3);
+        assert_eq!(calls(&outside, "auth"), 3);
         assert_eq!(outside.simulator().blocks(), []);
     }
 }
@@ -54,11 +48,11 @@ fn a_token_that_is_revoked_is_renewed_once() {
         assert_eq!(first_page(&outside, &client), None);
         outside.fault(FaultRule::new(Fault::TokenRevoked).route("allItems").times(1));
         assert_eq!(first_page(&outside, &client), None);
-        assert_eq!(logins(&outside, "auth"), 2);
+        assert_eq!(calls(&outside, "auth"), 2);
         // Whatever token it is, it is void: that is an error and no loop.
         outside.fault(FaultRule::new(Fault::TokenRevoked).route("allItems"));
         assert_eq!(first_page(&outside, &client), Some(Class::Rejected));
-        assert_eq!(logins(&outside, "auth"), 3);
+        assert_eq!(calls(&outside, "auth"), 3);
     }
 }
 
@@ -75,10 +69,10 @@ fn a_session_that_is_revoked_is_renewed_once() {
     };
     assert_eq!(changes(&outside), None);
     outside.fault(FaultRule::new(Fault::TokenRevoked).route("getAllSupplyChk").times(1));
-    assert_eq!((changes(&outside), logins(&outside, "setLogin")), (None, 2));
+    assert_eq!((changes(&outside), calls(&outside, "setLogin")), (None, 2));
     outside.fault(FaultRule::new(Fault::TokenRevoked).route("getAllSupplyChk"));
     assert_eq!(changes(&outside), Some(Class::Rejected));
-    assert_eq!(logins(&outside, "setLogin"), 3);
+    assert_eq!(calls(&outside, "setLogin"), 3);
 }
 
 #[test]
@@ -106,7 +100,7 @@ fn a_wrong_password_is_an_error_and_is_not_tried_until_the_account_is_blocked() 
     // Two in an hour may be refused, and then the account waits by itself.
     let hours = usize::try_from(outside.now().since(began).as_secs() / 3_600).unwrap() + 1;
     for route in ["auth", "setLogin"] {
-        let tried = logins(&outside, route);
+        let tried = calls(&outside, route);
         assert!((2..=2 * hours).contains(&tried), "{tried} {route} in {hours} h");
     }
     assert_eq!(last, Some(Class::Paused));

@@ -141,6 +141,11 @@ impl Outside {
     }
 }
 
+/// How often a route was asked.
+pub(crate) fn calls(outside: &Outside, route: &str) -> usize {
+    outside.simulator().log().iter().filter(|entry| entry.route == route).count()
+}
+
 pub(crate) fn secret(text: &str) -> Credential {
     Credential::new(text).unwrap()
 }

@@ -31,14 +31,15 @@ async fn a_collector_of_another_test() {
     let clock = Clock::system();
     let outside = outside(&clock, &base).allowing(without_limits);
     let collector = Arc::new(Collector::new(Arc::new(outside), url.clone()));
-    let pool = Pool::new(&url, &PoolConfig { size: 2, ..PoolConfig::default() }).unwrap();
-    let config = Config { lease: Duration::from_mins(10), ..quick() };
+    let pool = Pool::new(&url, &PoolConfig { size: 4, ..PoolConfig::default() }).unwrap();
+    let config = Config { workers: 8, lease: Duration::from_mins(10), ..quick() };
     let runner = Runner::new(pool, kinds(&collector), config, &Wake::default());
     say("ready");
     runner.run(std::future::pending()).await;
 }
 
-fn collector(db: &TestDatabase, base: &str) -> Worker {
+/// A worker that collects, in a process of its own.
+pub(crate) fn collector(db: &TestDatabase, base: &str) -> Worker {
     let test = "collect::kills::a_collector_of_another_test";
     let mut worker = Worker::of(test, &[(DATABASE, &db.url()), (OUTSIDE, base)]);
     tokio::task::block_in_place(|| worker.hear("ready"));

@@ -132,6 +132,12 @@ fn what_cannot_be_is_rejected_with_its_reason() {
         (json!({ "content": "x".repeat(1 << 21) }), Reason::TooLarge("description")),
         (json!({ "images": vec!["https://a"; 51] }), Reason::TooLarge("images")),
         (json!({ "origin": "\0" }), Reason::Malformed("raw")),
+        (
+            json!({ "category": { "key": "1", "fullName": "주방\0" } }),
+            Reason::Malformed("category"),
+        ),
+        (json!({ "category": { "key": "\0", "name": "주방" } }), Reason::Malformed("category")),
+        (with(json!({ "key": "1\0" })), Reason::Malformed("option key")),
     ] {
         // Nothing at all is written as an empty text now and then.
         let expected = if reason == Reason::Unreadable { None } else { Some(reason) };

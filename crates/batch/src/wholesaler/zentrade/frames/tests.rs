@@ -94,6 +94,21 @@ fn what_is_too_large_is_passed_over_without_being_held() {
     assert_eq!((frames.next(), frames.has_ended()), (Ok(None), true));
 }
 
+#[test]
+fn a_piece_is_copied_once_however_many_products_it_holds() {
+    let text = format!("{HEAD}{}</zentrade>", "<product code=\"1\"><a/></product>".repeat(2_000));
+    let mut found = 0;
+    let measured = allocation_counter::measure(|| {
+        let mut frames = Frames::new("product");
+        frames.push(&text);
+        while let Ok(Some(Frame::Element(_))) = frames.next() {
+            found += 1;
+        }
+    });
+    assert_eq!(found, 2_000);
+    assert!(measured.bytes_total < 3 * text.len() as u64, "{}", measured.bytes_total);
+}
+
 proptest! {
     #[test]
     fn any_text_in_any_pieces_is_framed_alike(

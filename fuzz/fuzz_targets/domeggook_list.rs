@@ -1,0 +1,7 @@
+//! Lists and changes of Domeggook.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| {
+    jebi_batch::fuzz::domeggook_list(text);
+});
