@@ -113,11 +113,12 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on to the next moment that is waited for; false where nobody waits. For those who drive what also waits
-    /// for other things than this clock. The machine's moves by itself.
-    pub fn skip(&self) -> bool {
+    /// Moves a manual clock on to the next moment that is waited for, where that is so near; whether it did. For those who drive
+    /// what also waits for other things than this clock: what is far away may be a time-out of what is under way there. The
+    /// machine's moves by itself.
+    pub fn skip(&self, near: Duration) -> bool {
         match &self.0 {
-            Source::Manual(manual) => manual.skip(),
+            Source::Manual(manual) => manual.skip(near),
             Source::Machine(_) => false,
         }
     }
