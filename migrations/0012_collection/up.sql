@@ -33,6 +33,11 @@ CREATE TABLE wholesale_items (
     detail_hash bigint NOT NULL,
     availability text COLLATE "C" NOT NULL CHECK (availability IN
         ('on_sale', 'sold_out', 'unavailable', 'discontinued', 'unknown', 'gone')),
+    -- What the wholesaler asked for it last, in won, and since when that is known.
+    cost_amount bigint CHECK (cost_amount >= 0),
+    cost_since timestamptz NOT NULL,
+    -- Whether the product has variants.
+    has_variants boolean NOT NULL,
     -- The moment from which all of it is: what was read earlier changes nothing.
     read_at timestamptz NOT NULL,
     PRIMARY KEY (seller_id, wholesaler, key),
@@ -61,7 +66,8 @@ CREATE TABLE wholesale_details (
 );
 SELECT jebi_guard_tenant_table('wholesale_details', 'SELECT, INSERT, UPDATE');
 
--- Each change of a cost, the first one included. `id` orders the changes of one instant.
+-- Each change of a cost, the first one included. `id` orders the changes of one instant. Without a foreign key: products are never
+-- deleted, and to look each of them up and lock it would be the dearest part of a merge.
 CREATE TABLE cost_history (
     product_id uuid NOT NULL,
     seller_id uuid NOT NULL,
@@ -69,8 +75,7 @@ CREATE TABLE cost_history (
     id uuid NOT NULL,
     currency text COLLATE "C" NOT NULL,
     cost_amount bigint NOT NULL CHECK (cost_amount >= 0),
-    PRIMARY KEY (product_id, changed_at, id, seller_id),
-    FOREIGN KEY (product_id, seller_id) REFERENCES products (id, seller_id)
+    PRIMARY KEY (product_id, changed_at, id, seller_id)
 );
 SELECT jebi_guard_tenant_table('cost_history', 'SELECT, INSERT');
 
@@ -119,14 +124,17 @@ SELECT jebi_guard_tenant_table('collections', 'SELECT, INSERT, UPDATE');
 -- Without row security, under which COPY does not work: what is merged from here is written to tables that have it.
 CREATE UNLOGGED TABLE collection_staging (
     batch uuid NOT NULL,
+    -- In the order of the products' ids.
     line integer NOT NULL,
     seller_id uuid NOT NULL,
     product_id uuid NOT NULL,
     is_new boolean NOT NULL,
     changes_offer boolean NOT NULL,
     changes_detail boolean NOT NULL,
+    -- Whether there are variants, or were.
+    touches_variants boolean NOT NULL,
     key text COLLATE "C" NOT NULL,
-    sku text COLLATE "C" NOT NULL,
+    sku text COLLATE "C",
     cost_amount bigint,
     wholesale_stock bigint,
     availability text COLLATE "C" NOT NULL,

@@ -116,7 +116,8 @@ async fn three_accounts_are_collected_and_a_second_run_changes_nothing() {
     assert_eq!((&job["done"], &job["total"]), (&json!(3_000), &json!(3_000)), "{job}");
     for (kind, account) in &accounts {
         let told = &job["result"][account];
-        assert_eq!((&told["wholesaler"], &told["read"]), (&json!(kind), &json!(1_000)), "{told}");
+        let items = told["read"].as_u64().unwrap() - told["repeated"].as_u64().unwrap();
+        assert_eq!((&told["wholesaler"], items), (&json!(kind), 1_000), "{told}");
         assert!(told["created"].as_u64().unwrap() > 900, "{told}");
         assert_eq!(told["rejected"], 0, "{told}");
     }
@@ -146,7 +147,6 @@ async fn three_accounts_are_collected_and_a_second_run_changes_nothing() {
     for account in accounts.values() {
         let told = &again["result"][account];
         assert_eq!((&told["created"], &told["changed"]), (&json!(0), &json!(0)), "{told}");
-        assert_eq!(told["read"], 1_000);
     }
     assert!(written(&app).await == before);
     assert!(simulator.blocks().is_empty());

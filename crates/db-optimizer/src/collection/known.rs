@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{BigInt, Text, Timestamptz};
+use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
 use jebi_domain::{AccountId, ProductId, SellerId, Wholesaler};
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ pub struct Known {
     pub offer_hash: i64,
     /// Of all the rest.
     pub detail_hash: i64,
+    /// Whether the product has variants.
+    pub has_variants: bool,
     /// The moment from which all of it is.
     pub read_at: DateTime<Utc>,
 }
@@ -35,27 +37,31 @@ pub async fn known(
     keys: Vec<String>,
 ) -> Result<HashMap<String, Known>, Error> {
     const ACTION: &str = "read items of a wholesaler";
-    type Row = (Uuid, String, Uuid, Uuid, i64, i64, DateTime<Utc>);
+    type Row = (Uuid, String, Uuid, Uuid, i64, i64, bool, DateTime<Utc>);
     let connection = pool.get().await?;
     let rows = known_statement(seller, wholesaler, keys).all(&connection).await;
     let rows: Vec<Row> = rows.map_err(Error::of(ACTION))?;
-    let known = |(whose, key, product, account, offer_hash, detail_hash, read_at)| {
+    let known = |row: Row| {
+        let (whose, key, product, account, offer_hash, detail_hash, has_variants, read_at) = row;
         if SellerId::from(whose) != seller {
             return Err(Error::CorruptRow { action: ACTION, what: "seller_id" });
         }
         let (product, account) = (ProductId::from(product), AccountId::from(account));
-        Ok((key, Known { product, account, offer_hash, detail_hash, read_at }))
+        Ok((key, Known { product, account, offer_hash, detail_hash, has_variants, read_at }))
     };
     rows.into_iter().map(known).collect()
 }
+
+pub(crate) type KnownSql = (UuidSql, Text, UuidSql, UuidSql, BigInt, BigInt, Bool, Timestamptz);
 
 pub(crate) fn known_statement(
     seller: SellerId,
     wholesaler: Wholesaler,
     keys: Vec<String>,
-) -> Statement<(UuidSql, Text, UuidSql, UuidSql, BigInt, BigInt, Timestamptz)> {
+) -> Statement<KnownSql> {
     Statement::new(
-        "SELECT seller_id, key, product_id, account_id, offer_hash, detail_hash, read_at
+        "SELECT seller_id, key, product_id, account_id, offer_hash, detail_hash,
+             has_variants, read_at
          FROM wholesale_items WHERE seller_id = $1 AND wholesaler = $2 AND key = ANY($3)",
         vec![Bind::from(seller), Bind::from(wholesaler.as_str()), Bind::from(keys)],
     )

@@ -44,6 +44,8 @@ pub struct Staged {
     pub read_at: DateTime<Utc>,
     /// What there is to choose, each code once; written with the offer.
     pub variants: Vec<Variant>,
+    /// Whether the product has variants already: those that are not there any more have none left.
+    pub had_variants: bool,
     /// The rest, where it changes; always of a new one.
     pub detail: Option<Detail>,
 }
@@ -80,11 +82,42 @@ pub struct Detail {
     pub raw: Value,
 }
 
+impl Staged {
+    fn touches_variants(&self) -> bool {
+        self.changes_offer && (self.had_variants || !self.variants.is_empty())
+    }
+}
+
 /// Rows that were staged together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
     pub(super) id: Uuid,
     pub(super) seller: SellerId,
+    /// What there is in it.
+    pub(super) holds: Holds,
+}
+
+/// What rows there are in a batch: statements for others are not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Holds {
+    pub(super) new: bool,
+    pub(super) known: bool,
+    pub(super) details: bool,
+    pub(super) new_variants: bool,
+    pub(super) known_variants: bool,
+}
+
+impl Holds {
+    fn of(rows: &[Staged]) -> Self {
+        let any = |is_such: fn(&Staged) -> bool| rows.iter().any(is_such);
+        Self {
+            new: any(|row| row.is_new),
+            known: any(|row| !row.is_new),
+            details: any(|row| !row.is_new && row.detail.is_some()),
+            new_variants: any(|row| row.is_new && !row.variants.is_empty()),
+            known_variants: any(|row| !row.is_new && row.touches_variants()),
+        }
+    }
 }
 
 /// Connections that copy rows beside the catalogue, working as `jebi_service`. Opened when they are needed.
@@ -113,7 +146,7 @@ impl Stage {
         &self,
         seller: SellerId,
         at: DateTime<Utc>,
-        rows: &[Staged],
+        mut rows: Vec<Staged>,
     ) -> Result<Batch, Error> {
         let closed = |error| Error::NoConnection(Box::new(error));
         let _permit = self.permits.acquire().await.map_err(closed)?;
@@ -122,8 +155,10 @@ impl Stage {
             Some(client) => client,
             None => self.connect().await?,
         };
-        let batch = Batch { id: id(Utc::now()), seller };
-        copy(&client, batch, at, rows).await?;
+        let batch = Batch { id: id(Utc::now()), seller, holds: Holds::of(&rows) };
+        // The order in which they are merged, and locked.
+        rows.sort_unstable_by_key(|row| row.product);
+        copy(&client, batch, at, &rows).await?;
         // One that failed is not given back.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(client);
         Ok(batch)
@@ -150,6 +185,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("is_new", Type::BOOL),
     ("changes_offer", Type::BOOL),
     ("changes_detail", Type::BOOL),
+    ("touches_variants", Type::BOOL),
     ("key", Type::TEXT),
     ("sku", Type::TEXT),
     ("cost_amount", Type::INT8),
@@ -194,8 +230,9 @@ async fn copy(
             &row.is_new,
             &row.changes_offer,
             &detail.is_some(),
+            &row.touches_variants(),
             &row.key,
-            &row.sku,
+            &row.is_new.then_some(&row.sku),
             &row.cost_amount,
             &row.wholesale_stock,
             &row.availability,

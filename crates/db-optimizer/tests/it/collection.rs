@@ -28,7 +28,7 @@ impl Shop {
     }
 
     async fn put(&self, rows: &[Staged]) -> Batch {
-        self.stage.put(self.seller, Utc::now(), rows).await.unwrap()
+        self.stage.put(self.seller, Utc::now(), rows.to_vec()).await.unwrap()
     }
 
     async fn merge(&self, batch: Batch) -> Result<Merged, Error> {
@@ -90,6 +90,7 @@ fn new(key: &str, variants: Vec<Variant>) -> Staged {
         detail_hash: 1,
         read_at: at(0),
         variants,
+        had_variants: false,
         detail: detail("무선 이어폰"),
     }
 }
@@ -111,6 +112,7 @@ fn changed(
         price: None,
         offer_hash: 100 + minute,
         read_at,
+        had_variants: of.had_variants || !of.variants.is_empty(),
         variants,
         detail: None,
         ..of.clone()
@@ -182,11 +184,13 @@ async fn listings_of_what_changed_are_to_be_pushed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_merge_takes_13_statements_whatever_its_size_and_touches_no_other_seller() {
+async fn a_merge_takes_as_many_statements_as_it_says_and_touches_no_other_seller() {
     let shop = Shop::new().await;
     let items: Vec<Staged> =
         (0..300).map(|n| new(&format!("W{n}"), vec![variant("빨강", n)])).collect();
-    shop.store(&items).await;
+    let batch = shop.put(&items).await;
+    let merged = assert_statements(&shop.db.pool, 10, shop.merge(batch)).await;
+    assert_eq!(merged.unwrap().created, 300);
     let twin = shop.db.twin_of(shop.seller).await.seller();
     let of_twin = format!(
         "SELECT md5(string_agg(o::text, ',' ORDER BY o.product_id)) FROM product_offers AS o
@@ -196,8 +200,12 @@ async fn a_merge_takes_13_statements_whatever_its_size_and_touches_no_other_sell
     let later: Vec<Staged> =
         items.iter().map(|item| changed(item, 5, Some(7), 7, vec![variant("빨강", 7)])).collect();
     let batch = shop.put(&later).await;
-    let merged = assert_statements(&shop.db.pool, 13, shop.merge(batch)).await;
+    let merged = assert_statements(&shop.db.pool, 5, shop.merge(batch)).await;
     assert_eq!(merged.unwrap().changed, 300);
+    let plain = Staged { had_variants: false, ..changed(&items[0], 6, Some(8), 8, vec![]) };
+    let batch = shop.put(&[plain]).await;
+    let merged = assert_statements(&shop.db.pool, 3, shop.merge(batch)).await;
+    assert_eq!(merged.unwrap().changed, 1);
     assert_eq!(shop.db.text(&of_twin).await, before);
 
     // In a transaction of another seller row security refuses it.

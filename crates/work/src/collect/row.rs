@@ -81,6 +81,7 @@ impl Row {
             detail_hash,
             read_at,
             variants: variants(&product.options, pricing),
+            had_variants: with.is_some_and(|known| known.has_variants),
             detail: changes_detail.then(|| detail(product)),
         }))
     }
@@ -103,6 +104,7 @@ pub(super) fn gone(key: &str, wholesaler: Wholesaler, known: &Known, at: DateTim
         detail_hash: known.detail_hash,
         read_at: at,
         variants: Vec::new(),
+        had_variants: known.has_variants,
         detail: None,
     }
 }

@@ -63,8 +63,8 @@ pub(super) fn item(account: AccountId, name: &str, extent: Extent) -> NewItem {
 }
 
 impl Collector {
-    /// Does an item of such a job. Statements: for each page 5, 14 more where anything of it is written, and a few at the begin and
-    /// the end.
+    /// Does an item of such a job. Statements: for each page 4, 3 to 14 more where anything of it is written, and a few at the begin
+    /// and the end.
     ///
     /// # Errors
     /// [`Failure`], where the database does not do its part.
@@ -206,10 +206,11 @@ impl Walking<'_> {
         self.plan.most.is_none()
     }
 
-    /// How many items it may still take.
+    /// How many items it may still take; what comes again is none.
     fn left(&self) -> usize {
+        let Tally { read, repeated, .. } = &self.walk.tally;
         let most = self.plan.most.unwrap_or(u64::MAX);
-        usize::try_from(most.saturating_sub(self.walk.tally.read)).unwrap_or(usize::MAX)
+        usize::try_from(most.saturating_sub(read - repeated)).unwrap_or(usize::MAX)
     }
 
     fn target(&self) -> Target {
@@ -248,7 +249,7 @@ impl Walking<'_> {
             };
             // A file is of the moment in which it was asked for, however long it takes to come.
             let read_at = if is_file { opened_at } else { asked_at };
-            let is_last = read.next.is_none() || read.read >= self.left();
+            let is_last = read.next.is_none() || read.read - read.repeated >= self.left();
             asked_at = self.collector.now();
             let next = async { if is_last { None } else { pages.next().await } };
             let (taken, next) = futures::join!(self.take(read, read_at), next);
@@ -263,11 +264,10 @@ impl Walking<'_> {
     /// Brings a page into the catalogue, together with the place behind it.
     async fn take(&mut self, mut page: Page, read_at: DateTime<Utc>) -> Result<(), Failure> {
         let left = self.left();
-        if page.read > left {
+        if page.read - page.repeated > left {
             page.products.truncate(left);
             page.rejected.truncate(left - page.products.len());
-            page.repeated = page.repeated.min(left - page.products.len() - page.rejected.len());
-            page.read = left;
+            page.read = page.products.len() + page.rejected.len() + page.repeated;
         }
         let mut walk = self.walk.clone();
         walk.tally.read += page.read as u64;
@@ -327,7 +327,7 @@ impl Walking<'_> {
         if has_moved {
             walk.at_place = (walk.tally.clone(), walk.pages);
         }
-        let done = count(walk.tally.read);
+        let done = count(walk.tally.read - walk.tally.repeated);
         let total = told.min(self.plan.most.unwrap_or(u64::MAX));
         let gain = self.gain(&mut walk, (done, count(total).max(done)), None);
         let payload = json!(Plan { walk: Some(walk.clone()), ..self.plan.clone() });
@@ -433,8 +433,8 @@ impl Walking<'_> {
             collection::forget_seen(&transaction, self.seen_by()).await?;
         }
         let mut walk = self.walk.clone();
-        let read = count(walk.tally.read);
-        let gain = self.gain(&mut walk, (read, read), note.as_deref());
+        let done = count(walk.tally.read - walk.tally.repeated);
+        let gain = self.gain(&mut walk, (done, done), note.as_deref());
         work.finish(transaction, self.number, Outcome::Done, &gain).await?;
         Ok(())
     }
