@@ -8,8 +8,8 @@ use jebi_db_optimizer::Pool;
 use jebi_domain::MasterKey;
 use jebi_monitor::{Config as MonitorConfig, Monitor};
 use jebi_work::{
-    Addresses, CHECK_ACCOUNT, COLLECT, Collector, Config, FOLLOW, Kinds, OPTIMIZE, Optimizer,
-    Outside, Policy, Runner, Scheduler, Schedules, Wake, Work,
+    Addresses, CHECK_ACCOUNT, Collector, Config, Kinds, OPTIMIZE, Optimizer, Outside, Policy,
+    Runner, Scheduler, Schedules, Wake, Work,
 };
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
@@ -29,21 +29,12 @@ fn kinds(optimizer: Optimizer) -> Kinds {
 /// The jobs that wait for wholesalers most of the time.
 fn kinds_outside(outside: Outside, url: String) -> Kinds {
     let outside = Arc::new(outside);
-    let walker = Arc::new(Collector::new(Arc::clone(&outside), url));
-    let follower = Arc::clone(&walker);
-    Kinds::default()
-        .with(CHECK_ACCOUNT, Policy::ONE, move |work: Arc<Work>| {
-            let outside = Arc::clone(&outside);
-            async move { outside.check(&work).await }
-        })
-        .with(COLLECT, Policy::ONE, move |work: Arc<Work>| {
-            let collector = Arc::clone(&walker);
-            async move { collector.collect(&work).await }
-        })
-        .with(FOLLOW, Policy::ONE, move |work: Arc<Work>| {
-            let collector = Arc::clone(&follower);
-            async move { collector.follow(&work).await }
-        })
+    let collector = Arc::new(Collector::new(Arc::clone(&outside), url));
+    let kinds = Kinds::default().with(CHECK_ACCOUNT, Policy::ONE, move |work: Arc<Work>| {
+        let outside = Arc::clone(&outside);
+        async move { outside.check(&work).await }
+    });
+    collector.among(kinds)
 }
 
 /// The accounts that this process calls.

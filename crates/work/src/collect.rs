@@ -24,7 +24,7 @@ use jebi_domain::{AccountId, Wholesaler};
 use serde_json::json;
 
 use crate::error::Failure;
-use crate::kind::{Ended, Outcome};
+use crate::kind::{Ended, Kinds, Outcome, Policy};
 use crate::outside::{Outside, Unready};
 use crate::work::Work;
 
@@ -92,6 +92,21 @@ impl Collector {
     #[must_use]
     pub fn new(outside: Arc<Outside>, url: String) -> Self {
         Self { outside, stage: Stage::new(url) }
+    }
+
+    /// The same kinds of jobs, and those that this does.
+    #[must_use]
+    pub fn among(self: Arc<Self>, kinds: Kinds) -> Kinds {
+        let (walker, follower) = (Arc::clone(&self), self);
+        kinds
+            .with(COLLECT, Policy::ONE, move |work: Arc<Work>| {
+                let collector = Arc::clone(&walker);
+                async move { collector.collect(&work).await }
+            })
+            .with(FOLLOW, Policy::ONE, move |work: Arc<Work>| {
+                let collector = Arc::clone(&follower);
+                async move { collector.follow(&work).await }
+            })
     }
 
     fn now(&self) -> DateTime<Utc> {

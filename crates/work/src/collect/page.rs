@@ -47,7 +47,7 @@ impl Collector {
         at: DateTime<Utc>,
     ) -> Result<Compared, DbError> {
         let Collection { seller, wholesaler, .. } = target.of;
-        let rows: Vec<Row> = read.products.iter().cloned().map(Row::new).collect();
+        let rows: Vec<Row<'_>> = read.products.iter().map(Row::new).collect();
         let keys = rows.iter().map(Row::key).chain(read.missing.iter().map(Key::as_str));
         let keys: Vec<String> = keys.map(str::to_owned).collect();
         if keys.is_empty() {

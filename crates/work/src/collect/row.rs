@@ -1,21 +1,22 @@
 //! An item of a wholesaler, as the catalogue takes it.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 use jebi_batch::wholesaler::{Availability, ProductOption, Stock, WholesaleProduct};
 use jebi_db_optimizer::collection::{Collection, Detail, Known, Staged, Variant};
 use jebi_db_optimizer::random;
 use jebi_domain::{Money, Pricing, ProductId, Wholesaler};
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::page::Target;
 
 /// What is told of an item, ready to be compared and stored.
-pub(super) struct Row {
-    key: String,
-    product: WholesaleProduct,
+pub(super) struct Row<'a> {
+    product: &'a WholesaleProduct,
     offer_hash: i64,
     detail_hash: i64,
 }
@@ -28,16 +29,13 @@ pub(super) enum Difference {
     Some(Box<Staged>),
 }
 
-impl Row {
-    pub(super) fn new(product: WholesaleProduct) -> Self {
-        let key = product.key.as_str().to_owned();
-        let offer_hash = hash(&offer(&product));
-        let detail_hash = hash(&written(&product));
-        Self { key, product, offer_hash, detail_hash }
+impl<'a> Row<'a> {
+    pub(super) fn new(product: &'a WholesaleProduct) -> Self {
+        Self { product, offer_hash: hash(&offer(product)), detail_hash: hash(&written(product)) }
     }
 
-    pub(super) fn key(&self) -> &str {
-        &self.key
+    pub(super) fn key(&self) -> &'a str {
+        self.product.key.as_str()
     }
 
     pub(super) fn compare(
@@ -49,7 +47,7 @@ impl Row {
         let Collection { wholesaler, account, .. } = target.of;
         let pricing = &target.pricing;
         let (is_new, changes_offer, changes_detail) = match with {
-            None if !is_sellable(&self.product) => return Difference::NoProduct,
+            None if !is_sellable(self.product) => return Difference::NoProduct,
             None => (true, true, true),
             // What is known is newer.
             Some(known) if known.read_at >= read_at => return Difference::None,
@@ -64,15 +62,15 @@ impl Row {
         if is_ours && !changes_offer && !changes_detail {
             return Difference::None;
         }
-        let Self { key, product, offer_hash, detail_hash } = self;
-        let cost = product.price;
+        let Self { product, offer_hash, detail_hash } = self;
+        let (key, cost) = (product.key.as_str(), product.price);
         let id = with.map_or_else(|| ProductId::new(at, random()), |known| known.product);
         Difference::Some(Box::new(Staged {
             product: id,
             is_new,
             changes_offer,
-            sku: format!("{}-{key}", wholesaler.as_str()),
-            key,
+            sku: sku(wholesaler, key),
+            key: key.to_owned(),
             cost_amount: cost.map(Money::amount),
             wholesale_stock: stock(product.availability, product.stock),
             availability: word(product.availability),
@@ -94,7 +92,7 @@ pub(super) fn gone(key: &str, wholesaler: Wholesaler, known: &Known, at: DateTim
         is_new: false,
         changes_offer: true,
         key: key.to_owned(),
-        sku: format!("{}-{key}", wholesaler.as_str()),
+        sku: sku(wholesaler, key),
         cost_amount: None,
         wholesale_stock: Some(0),
         availability: GONE,
@@ -110,6 +108,11 @@ pub(super) fn gone(key: &str, wholesaler: Wholesaler, known: &Known, at: DateTim
 }
 
 const GONE: &str = "gone";
+
+/// The seller's code for what comes from a wholesaler.
+fn sku(wholesaler: Wholesaler, key: &str) -> String {
+    format!("{}-{key}", wholesaler.as_str())
+}
 
 const fn word(availability: Availability) -> &'static str {
     match availability {
@@ -157,57 +160,81 @@ fn variants(options: &[ProductOption], pricing: &Pricing) -> Vec<Variant> {
     new.map(variant).collect()
 }
 
-fn detail(product: WholesaleProduct) -> Detail {
-    let tiers = tiers(&product);
+fn detail(product: &WholesaleProduct) -> Detail {
+    let WholesaleProduct { name, category, images, description, raw, .. } = product;
+    let tier = |(min_quantity, cost_amount)| json!({ "min_quantity": min_quantity, "cost_amount": cost_amount });
     Detail {
-        name: product.name.map(jebi_domain::Text::into_string).unwrap_or_default(),
-        category: product.category.map(|category| (category.code, category.name)),
-        images: Value::from(product.images),
-        description: product.description,
-        tiers,
-        raw: Value::Object(product.raw),
+        name: name.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default(),
+        category: category.as_ref().map(|all| (all.code.clone(), all.name.clone())),
+        images: json!(images),
+        description: description.clone(),
+        tiers: tiers(product).into_iter().map(tier).collect(),
+        raw: Value::Object(raw.clone()),
     }
 }
 
-fn tiers(product: &WholesaleProduct) -> Value {
-    let tier = |tier: &jebi_batch::wholesaler::Tier| json!({ "min_quantity": tier.min_quantity, "cost_amount": tier.price.amount() });
-    Value::from_iter(product.tiers.iter().map(tier))
+fn tiers(product: &WholesaleProduct) -> Vec<(u32, i64)> {
+    product.tiers.iter().map(|tier| (tier.min_quantity, tier.price.amount())).collect()
 }
 
 /// What collection writes into the catalogue.
-fn offer(product: &WholesaleProduct) -> Value {
-    let option = |option: &ProductOption| {
-        json!([
-            option.key,
-            option.name.as_str(),
-            option.difference.map(Money::amount),
-            stock(option.availability, option.stock),
-        ])
+fn offer(product: &WholesaleProduct) -> impl Serialize + use<'_> {
+    let option = |option: &'_ ProductOption| {
+        let difference = option.difference.map(Money::amount);
+        let stock = stock(option.availability, option.stock);
+        (option.key.clone(), option.name.as_str().to_owned(), difference, stock)
     };
-    json!([
-        product.price.map(Money::amount),
-        stock(product.availability, product.stock),
-        word(product.availability),
-        Value::from_iter(product.options.iter().map(option)),
-    ])
+    let options: Vec<_> = product.options.iter().map(option).collect();
+    let stock = stock(product.availability, product.stock);
+    (product.price.map(Money::amount), stock, word(product.availability), options)
 }
 
 /// All the rest.
-fn written(product: &WholesaleProduct) -> Value {
-    let category = product.category.as_ref();
-    json!([
-        product.name.as_ref().map(jebi_domain::Text::as_str),
-        category.map(|category| (&category.code, &category.name)),
-        product.images,
-        product.description,
-        tiers(product),
-        product.raw,
-    ])
+fn written(product: &WholesaleProduct) -> impl Serialize + use<'_> {
+    let WholesaleProduct { name, category, images, description, raw, .. } = product;
+    let category = category.as_ref().map(|category| (&category.code, &category.name));
+    let name = name.as_ref().map(jebi_domain::Text::as_str);
+    (name, category, images, description, tiers(product), raw)
 }
 
 /// The same in every process of every release: objects are written in the order of their names.
-fn hash(value: &Value) -> i64 {
-    let digest = digest(&SHA256, value.to_string().as_bytes());
+fn hash(value: &impl Serialize) -> i64 {
+    struct Digest(Context);
+    impl Write for Digest {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut digest = Digest(Context::new(&SHA256));
+    serde_json::to_writer(&mut digest, value).expect("what is read as text is written as text");
+    let digest = digest.0.finish();
     let (first, _) = digest.as_ref().split_first_chunk().expect("it has 32 bytes");
     i64::from_be_bytes(*first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_the_same_in_every_release() {
+        // The first eight bytes of what `sha256sum` says of the JSON.
+        assert_eq!(hash(&("무선 이어폰", Some(1_000), [1, 2])), 3_061_330_224_532_410_334);
+        assert_ne!(hash(&(None::<i64>, 0)), hash(&(0, None::<i64>)));
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_not_there_and_what_is_not_known_is_not_0() {
+        assert_eq!(stock(Availability::OnSale, Stock::Units(3)), Some(3));
+        assert_eq!(stock(Availability::OnSale, Stock::NotTracked), None);
+        assert_eq!(stock(Availability::OnSale, Stock::Unknown), None);
+        for none in [Availability::SoldOut, Availability::Unavailable, Availability::Discontinued] {
+            assert_eq!(stock(none, Stock::Units(3)), Some(0));
+        }
+    }
 }

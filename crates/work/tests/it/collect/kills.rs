@@ -9,10 +9,10 @@ use jebi_db_optimizer::testing::TestDatabase;
 use jebi_db_optimizer::{Config as PoolConfig, Pool, random};
 use jebi_domain::{AccountKind, JobId, JobState, SellerId};
 use jebi_simulator::{Clock as SimClock, Server, Settings, Simulator};
-use jebi_work::{Collector, Config, Extent, Runner, Wake, collect_job};
+use jebi_work::{Collector, Config, Extent, Kinds, Runner, Wake, collect_job};
 
 use crate::child::{Worker, say, told};
-use crate::collect::support::{account, kinds, outside, start, without_limits};
+use crate::collect::support::{account, outside, start, without_limits};
 use crate::fixture::{ended, quick};
 
 const DATABASE: &str = "JEBI_TEST_COLLECTOR_OF";
@@ -33,7 +33,7 @@ async fn a_collector_of_another_test() {
     let collector = Arc::new(Collector::new(Arc::new(outside), url.clone()));
     let pool = Pool::new(&url, &PoolConfig { size: 4, ..PoolConfig::default() }).unwrap();
     let config = Config { workers: 8, lease: Duration::from_mins(10), ..quick() };
-    let runner = Runner::new(pool, kinds(&collector), config, &Wake::default());
+    let runner = Runner::new(pool, collector.among(Kinds::default()), config, &Wake::default());
     say("ready");
     runner.run(std::future::pending()).await;
 }

@@ -17,9 +17,7 @@ use jebi_simulator::{
     Availability, Clock as SimClock, InProcess, Item, PASSWORD, Settings, Simulator, Stock, Time,
     item_key,
 };
-use jebi_work::{
-    Addresses, COLLECT, Collector, Config, FOLLOW, Kinds, Outside, Policy, Runner, Wake, Work,
-};
+use jebi_work::{Addresses, Collector, Config, Kinds, Outside, Runner, Wake};
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{ended, quick};
@@ -83,19 +81,6 @@ pub(crate) fn without_limits(wholesaler: Wholesaler) -> AccountConfig {
     AccountConfig { rates, api_rates: BTreeMap::new(), budget, ..AccountConfig::of(wholesaler) }
 }
 
-pub(crate) fn kinds(collector: &Arc<Collector>) -> Kinds {
-    let (walker, follower) = (Arc::clone(collector), Arc::clone(collector));
-    Kinds::default()
-        .with(COLLECT, Policy::ONE, move |work: Arc<Work>| {
-            let collector = Arc::clone(&walker);
-            async move { collector.collect(&work).await }
-        })
-        .with(FOLLOW, Policy::ONE, move |work: Arc<Work>| {
-            let collector = Arc::clone(&follower);
-            async move { collector.follow(&work).await }
-        })
-}
-
 /// Addresses that nothing is behind but a transport.
 pub(crate) fn addresses(base: &str) -> Addresses {
     Addresses {
@@ -140,7 +125,12 @@ impl World {
         let collector = Arc::new(Collector::new(Arc::new(outside), db.url()));
         let stop = CancellationToken::new();
         let config = Config { workers: 16, ..quick() };
-        let runner = Runner::new(db.pool.clone(), kinds(&collector), config, &Wake::default());
+        let runner = Runner::new(
+            db.pool.clone(),
+            collector.among(Kinds::default()),
+            config,
+            &Wake::default(),
+        );
         tokio::spawn(runner.run(stop.clone().cancelled_owned()));
         let mut accounts = BTreeMap::new();
         for (wholesaler, kind) in [
