@@ -95,8 +95,11 @@ impl From<Pricing> for PricingBody {
 }
 
 impl PricingBody {
-    /// The rule, where it is one.
-    pub(super) fn check(self, faults: &mut Faults) -> Option<Pricing> {
+    /// The rule, where it is one, and where the account is with a wholesaler.
+    pub(super) fn check(self, is_wholesaler: bool, faults: &mut Faults) -> Option<Pricing> {
+        if !is_wholesaler {
+            faults.add("pricing", Fault::unacceptable("is for accounts with wholesalers alone"));
+        }
         let within = |most: i64| Fault::unacceptable(format!("must be between 0 and {most}"));
         let margin = u32::try_from(self.margin_percent).ok();
         let margin = margin.filter(|margin| *margin <= Pricing::MOST_MARGIN);

@@ -88,14 +88,8 @@ async fn apply(
     if account.kind.is_none() && body.is_active == Some(false) {
         faults.add("is_active", Fault::unacceptable("the own shop is always used"));
     }
-    let pricing = match (account.pricing, body.pricing) {
-        (_, None) => None,
-        (Some(_), Some(sent)) => sent.check(&mut faults),
-        (None, Some(_)) => {
-            faults.add("pricing", Fault::unacceptable("is for accounts with wholesalers alone"));
-            None
-        }
-    };
+    let is_wholesaler = account.pricing.is_some();
+    let pricing = body.pricing.and_then(|sent| sent.check(is_wholesaler, &mut faults));
     faults.finish()?;
     let change = Change {
         name: name.map(Name::into_string),

@@ -1,11 +1,11 @@
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse, post};
 use jebi_db_optimizer::accounts::{self, Change};
-use jebi_domain::AccountKind;
+use jebi_domain::{AccountKind, Pricing};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::body::{AccountBody, Credentials, Name, SentCredentials, kinds};
+use super::body::{AccountBody, Credentials, Name, PricingBody, SentCredentials, kinds};
 use crate::auth::{OrdersWrite, Seller};
 use crate::body::{Json, not_null};
 use crate::params::Params;
@@ -35,6 +35,9 @@ pub(crate) struct NewBody {
     /// Whether it is used; true where absent.
     #[serde(default, deserialize_with = "not_null")]
     is_active: Option<bool>,
+    /// How what is collected through it becomes products; of accounts with wholesalers alone.
+    #[serde(default, deserialize_with = "not_null")]
+    pricing: Option<PricingBody>,
 }
 
 struct Checked {
@@ -42,6 +45,7 @@ struct Checked {
     name: Name,
     credentials: Credentials,
     is_active: Option<bool>,
+    pricing: Option<Pricing>,
 }
 
 impl NewBody {
@@ -52,10 +56,14 @@ impl NewBody {
         let name = faults.check("name", Name::new(&self.name).map_err(Fault::unacceptable));
         let credentials =
             kind.map(|kind| Credentials::of_body(kind, self.credentials, true, &mut faults));
+        let pricing = match (kind, self.pricing) {
+            (Some(kind), Some(sent)) => sent.check(kind.is_wholesaler(), &mut faults),
+            (_, None) | (None, _) => None,
+        };
         faults.finish()?;
         let all = kind.zip(name).zip(credentials);
         let ((kind, name), credentials) = all.ok_or_else(Problem::internal)?;
-        Ok(Checked { kind, name, credentials, is_active: self.is_active })
+        Ok(Checked { kind, name, credentials, is_active: self.is_active, pricing })
     }
 }
 
@@ -83,11 +91,12 @@ pub(crate) async fn create(
     body: Json<NewBody>,
 ) -> Result<HttpResponse, Problem> {
     Params::of(request.query_string()).finish()?;
-    let Checked { kind, name, credentials, is_active } = body.value.check()?;
+    let Checked { kind, name, credentials, is_active, pricing } = body.value.check()?;
     let (owner, author) = (seller.keys.seller(), author(seller.actor()));
     let transaction = state.db.begin(owner).await?;
     let sealed = |id| Change {
         is_active,
+        pricing,
         credentials: credentials.seal(&seller.keys, id),
         ..Change::default()
     };

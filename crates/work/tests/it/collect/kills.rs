@@ -69,11 +69,13 @@ async fn catalogue(db: &TestDatabase) -> String {
                   FROM product_variants AS v WHERE v.product_id = p.id),
                  (SELECT count(*) FROM price_history AS h WHERE h.product_id = p.id),
                  (SELECT count(*) FROM cost_history AS h WHERE h.product_id = p.id),
-                 (SELECT count(*) FROM outbox AS e WHERE e.aggregate_id = p.id)) AS line
+                 e.events) AS line
              FROM products AS p
              LEFT JOIN product_offers AS o ON o.product_id = p.id
              LEFT JOIN wholesale_items AS i ON i.product_id = p.id
              LEFT JOIN wholesale_details AS d ON d.product_id = p.id
+             LEFT JOIN (SELECT aggregate_id, count(*) AS events FROM outbox GROUP BY 1) AS e
+               ON e.aggregate_id = p.id
          ) AS lines",
     )
     .await
@@ -178,6 +180,7 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
         let (most, pages) = fetched(&simulator);
         assert!(most <= 2 && pages > 0, "{moment:?}: a page was fetched {most} times");
         repeated += usize::from(most == 2);
+        say(&format!("killed: {moment:?}"));
     }
     say(&format!(
         "{kind}: {read} items in {calls} calls and {} MB; {kills} kills, after {repeated} of which a page was fetched twice",
