@@ -111,16 +111,20 @@ CREATE TABLE collections (
     current_as_of timestamptz,
     -- How many items it sees to.
     items bigint NOT NULL DEFAULT 0,
-    -- Why the last attempt came to nothing, or did less than all; absent once one went well.
-    trouble text,
-    troubled_at timestamptz,
+    -- Why the last walk came to nothing, or did less than all, and the last attempt to follow; absent once one went well.
+    walk_trouble text,
+    walk_troubled_at timestamptz,
+    follow_trouble text,
+    follow_troubled_at timestamptz,
     PRIMARY KEY (account_id, seller_id),
     FOREIGN KEY (account_id, seller_id) REFERENCES wholesaler_accounts (id, seller_id),
-    CHECK ((trouble IS NULL) = (troubled_at IS NULL))
+    CHECK ((walk_trouble IS NULL) = (walk_troubled_at IS NULL)),
+    CHECK ((follow_trouble IS NULL) = (follow_troubled_at IS NULL))
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 500);
 SELECT jebi_guard_tenant_table('collections', 'SELECT, INSERT, UPDATE');
 
--- Rows on their way into the catalogue, a batch at a time. Not logged: a batch that a crash of PostgreSQL takes is read again.
+-- Rows on their way into the catalogue, a batch at a time. Not logged: a merge that does not find all of its batch, because
+-- PostgreSQL crashed in between, is not committed.
 -- Without row security, under which COPY does not work: what is merged from here is written to tables that have it.
 CREATE UNLOGGED TABLE collection_staging (
     batch uuid NOT NULL,
@@ -143,6 +147,8 @@ CREATE UNLOGGED TABLE collection_staging (
     offer_hash bigint NOT NULL,
     detail_hash bigint NOT NULL,
     read_at timestamptz NOT NULL,
+    -- Of a known one: the reading that this was compared with.
+    compared_with timestamptz,
     event_id uuid NOT NULL,
     -- Of the histories' entries.
     entry_id uuid NOT NULL,

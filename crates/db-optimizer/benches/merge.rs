@@ -127,9 +127,16 @@ impl Bench {
                 continue;
             }
             let rows = page.len();
+            // As the collector does: each is compared with what is known of it.
+            let compared = |mut row: Staged| {
+                row.compared_with = known.get(&row.key).map(|known| known.read_at);
+                row
+            };
+            let page = page.into_iter().map(compared).collect();
             let batch = self.stage.put(self.seller, at, page).await.expect("a COPY");
             let transaction = self.db.pool.begin(self.seller).await.expect("a transaction");
             let merged = merge(&transaction, batch, &source, at).await.expect("a merge");
+            let merged = merged.expect("nobody else writes");
             transaction.commit().await.expect("a commit");
             assert_eq!(merged.created + merged.changed, rows as u64);
         }
@@ -230,7 +237,7 @@ fn staged(
     };
     Staged {
         product: *product,
-        is_new,
+        compared_with: None,
         changes_offer: true,
         key: key.clone(),
         sku: format!("ownerclan-{key}"),

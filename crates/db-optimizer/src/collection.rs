@@ -14,12 +14,12 @@ mod tidy;
 
 pub use freshness::{Age, Trouble, freshness, troubles};
 pub use gone::{Believed, Unseen, believed, unseen};
-pub use known::{Known, known};
+pub use known::{Known, known, taken};
 pub use merge::{Merged, Source, merge};
-pub use seen::{Walk, forget_seen, note_seen, pages_seen};
+pub use seen::{Walk, forget_seen, forget_seen_after, note_seen, pages_seen};
 pub use stage::{Batch, Detail, Stage, Staged, Variant};
 pub use state::{
-    Collection, Due, EndOfWalk, Schedule, Standing, add_items, begin_walk, due, end_follow,
-    end_walk, find, postpone, trouble,
+    Attempt, Collection, Due, EndOfWalk, Schedule, Standing, add_items, begin_walk, due,
+    end_follow, end_walk, find, postpone, trouble,
 };
 pub use tidy::tidy;

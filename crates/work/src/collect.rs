@@ -17,10 +17,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use jebi_batch::Class;
 use jebi_batch::wholesaler::{Catalogue, Error as CatalogueError};
-use jebi_db_optimizer::accounts::Account;
-use jebi_db_optimizer::collection::{self, Collection, Stage};
+use jebi_db_optimizer::accounts::{self, Account};
+use jebi_db_optimizer::collection::{self, Attempt, Collection, Stage};
 use jebi_db_optimizer::jobs::{NewItem, NewJob};
-use jebi_domain::{AccountId, Wholesaler};
+use jebi_domain::{AccountId, AccountKind, JobId, Wholesaler};
 use serde_json::json;
 
 use crate::error::Failure;
@@ -37,6 +37,10 @@ pub const FOLLOW: &str = "follow-changes";
 
 /// An attempt that fails so often without getting on is given up.
 const MAX_ATTEMPTS: i32 = 6;
+/// Two writers at once may write the same items: one of them compares again, so often.
+const TRIES: usize = 4;
+const OTHERS_WRITE: &str = "others write the same items again and again";
+
 /// Who has to wait looks again after so long.
 const LATER: Duration = Duration::from_secs(30);
 
@@ -123,7 +127,13 @@ impl Collector {
         let (account, catalogue) = match self.outside.catalogue(&work.db, seller, account).await {
             Ok(found) => found,
             Err(Unready::Db(error)) => return Err(error.into()),
-            Err(unready) => return Ok(Err(Outcome::Failed(unready.to_string()))),
+            Err(unready) => {
+                let why = unready.to_string();
+                if let Some(of) = collection_of(work, account).await? {
+                    self.note_trouble(work, &of, &why, Some(work.claim.job)).await?;
+                }
+                return Ok(Err(Outcome::Failed(why)));
+            }
         };
         let wholesaler = catalogue.wholesaler();
         let of = Collection { seller, account: account.id, wholesaler };
@@ -141,16 +151,51 @@ impl Collector {
         if let Outcome::Failed(why) | Outcome::Retry(why) = &outcome {
             let account = of.account;
             tracing::warn!(account.id = %account, "{} is not collected: {why}: {error}", of.wholesaler);
-            self.note_trouble(work, of, why).await?;
+            let given_up = matches!(outcome, Outcome::Failed(_)).then_some(work.claim.job);
+            self.note_trouble(work, of, why, given_up).await?;
         }
         Ok(outcome)
     }
 
-    async fn note_trouble(&self, work: &Work, of: &Collection, why: &str) -> Result<(), Failure> {
+    /// Hands on how an attempt ended, and notes with its account where the database did not do its part.
+    async fn told(
+        &self,
+        work: &Work,
+        account: AccountId,
+        ended: Result<Ended, Failure>,
+    ) -> Result<Ended, Failure> {
+        if let Err(Failure::Because(why)) = &ended
+            && let Ok(Some(of)) = collection_of(work, account).await
+        {
+            self.note_trouble(work, &of, why, None).await?;
+        }
+        ended
+    }
+
+    async fn note_trouble(
+        &self,
+        work: &Work,
+        of: &Collection,
+        why: &str,
+        given_up: Option<JobId>,
+    ) -> Result<(), Failure> {
+        let attempt = match &*work.claim.kind {
+            FOLLOW => Attempt::Follow,
+            _ => Attempt::Walk,
+        };
         let transaction = work.begin().await?;
-        let noted = collection::trouble(&transaction, of, why, self.now()).await;
+        let now = self.now();
+        let noted = collection::trouble(&transaction, of, (attempt, why), now, given_up).await;
         Ok(transaction.settle(noted).await?)
     }
+}
+
+/// An account with a wholesaler, where there is one of this id.
+async fn collection_of(work: &Work, account: AccountId) -> Result<Option<Collection>, Failure> {
+    let seller = work.claim.seller;
+    let found = accounts::find(&work.db, seller, account).await?;
+    let wholesaler = found.and_then(|account| account.kind).and_then(AccountKind::wholesaler);
+    Ok(wholesaler.map(|wholesaler| Collection { seller, account, wholesaler }))
 }
 
 /// The one item of a claim.
@@ -164,6 +209,11 @@ fn one(number: i32, outcome: Outcome) -> Ended {
 
 /// What becomes of an item whose call failed. The wholesaler's own words stay out of it: they may hold what was sent.
 fn outcome_of(error: &CatalogueError, wholesaler: Wholesaler) -> Outcome {
+    if matches!(error, CatalogueError::ForeignCheckpoint | CatalogueError::BadWindow) {
+        return Outcome::Failed(
+            "the place that was reached is none any more; start again".to_owned(),
+        );
+    }
     match error.class() {
         Class::Rejected => Outcome::Failed(format!(
             "{wholesaler} refused the login or the call; check the account's credentials"

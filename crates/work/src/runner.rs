@@ -167,9 +167,10 @@ impl Runner {
         while self.tasks.try_join_next().is_some() {}
         let shared = Arc::clone(&self.shared);
         let wake = Arc::clone(&self.wake);
+        let (slot, suspect) = permits;
         self.tasks.spawn(async move {
-            one::run(&shared, claim).await;
-            drop(permits);
+            one::run(&shared, claim, suspect).await;
+            drop(slot);
             // What was passed over meanwhile may be free now.
             wake.notify_one();
         });

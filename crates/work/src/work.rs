@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jebi_db_optimizer::jobs::{self, Claim, Gain, Held, Report, Settled};
 use jebi_db_optimizer::{Error as DbError, Pool, Transaction};
 use serde_json::Value;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,13 +22,22 @@ pub struct Work {
     stop: CancellationToken,
     /// The attempts, by item, that have not ended.
     open: Mutex<BTreeMap<i32, i32>>,
+    /// The right to try an item that may have killed its worker, until it has got on.
+    suspect: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Work {
-    pub(crate) fn new(claim: Claim, db: Pool, worker: Uuid, delays: Delays) -> Self {
+    pub(crate) fn new(
+        claim: Claim,
+        db: Pool,
+        worker: Uuid,
+        delays: Delays,
+        suspect: Option<OwnedSemaphorePermit>,
+    ) -> Self {
         let open = claim.items.iter().map(|item| (item.number, item.attempt)).collect();
         let stop = CancellationToken::new();
-        Self { claim, db, worker, delays, stop, open: Mutex::new(open) }
+        let (open, suspect) = (Mutex::new(open), Mutex::new(suspect));
+        Self { claim, db, worker, delays, stop, open, suspect }
     }
 
     /// Is cancelled when the work is to stop: its job was cancelled, its lease lost, or the process ends. What was not
@@ -152,8 +162,16 @@ impl Work {
             jobs::gain(&transaction, seller, job, gain).await?;
         }
         transaction.commit().await?;
+        if settled.iter().any(|one| matches!(one.outcome, jobs::Outcome::Advance(_))) {
+            self.clear();
+        }
         taken.close(&settled);
         Ok(())
+    }
+
+    /// It is no suspect any more: another one may be tried.
+    pub(crate) fn clear(&self) {
+        drop(self.suspect.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 
     /// Ends what the handler has left, as far as it is this worker's still. Statements: 1.

@@ -53,8 +53,11 @@ impl Options {
         let transaction = pool.begin(owner).await?;
         let enqueued = jobs::enqueue(&transaction, owner, &job, &items, &author).await;
         let enqueued = transaction.settle(enqueued).await?;
-        let said = if enqueued.is_new { "is to be done" } else { "is alive already" };
-        println!("job {} {said}", enqueued.job);
+        let job = enqueued.job;
+        if !enqueued.is_new {
+            bail!("another collection of {} is alive, job {job}; wait for its end", self.seller);
+        }
+        println!("job {job} is to be done");
         if self.detach {
             return Ok(());
         }

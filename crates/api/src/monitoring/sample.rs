@@ -117,22 +117,26 @@ async fn look_at_collections(watching: &Pool) -> Result<Collected, Error> {
 impl Monitoring {
     /// Notes how old prices are, and which collections went wrong, with the reason.
     fn note(&self, collected: &Collected) {
-        for age in &collected.ages {
-            if let Some(promised) = self.promise(age.wholesaler) {
-                let share = age.p99.as_secs_f64() / promised.as_secs_f64();
-                self.monitor.gauge(&format!("{PRICE_AGE}{}", age.wholesaler)).set(share);
-            }
-        }
         for &wholesaler in Wholesaler::ALL {
             let of = |trouble: &&Trouble| trouble.wholesaler() == wholesaler.as_str();
             let troubles: Vec<&Trouble> = collected.troubles.iter().filter(of).collect();
             let age = collected.ages.iter().find(|age| age.wholesaler == wholesaler);
+            if let Some(promised) = self.promise(wholesaler) {
+                // Where there are no accounts any more nothing is old.
+                let oldest = age.map_or(Duration::ZERO, |age| age.p99);
+                let share = oldest.as_secs_f64() / promised.as_secs_f64();
+                self.monitor.gauge(&format!("{PRICE_AGE}{wholesaler}")).set(share);
+            }
             // One that never got anything is counted here alone.
             let without = troubles.iter().filter(|trouble| trouble.items() == 0).count() as u64;
             let all = age.map_or(0, |age| age.accounts) + without;
             let troubled = (troubles.len() as u64).min(all);
             let name = format!("{COLLECTED}{wholesaler}");
-            self.monitor.ratio(&name).add(all - troubled, all);
+            match all {
+                // The same goes for trouble.
+                0 => self.monitor.ratio(&name).add(1, 1),
+                all => self.monitor.ratio(&name).add(all - troubled, all),
+            }
             let cause = troubles.first().map(|latest| {
                 let account = latest.account();
                 let others = match troubles.len() - 1 {

@@ -107,7 +107,7 @@ impl Trouble {
     }
 }
 
-/// Accounts in use whose last collection went wrong, the latest first; at most 100. Statements: 1. Reads across sellers, and
+/// Accounts in use whose last walk, or last attempt to follow, went wrong, each once, the latest first; at most 100. Statements: 1. Reads across sellers, and
 /// nothing of theirs.
 ///
 /// # Errors
@@ -115,11 +115,16 @@ impl Trouble {
 pub async fn troubles(pool: &Pool) -> Result<Vec<Trouble>, Error> {
     let statement =
         Statement::<(UuidSql, Text, Text, Timestamptz, BigInt, Nullable<Timestamptz>)>::new(
-            "SELECT c.account_id, c.wholesaler, c.trouble, c.troubled_at, c.items, c.current_as_of
-         FROM collections AS c
-         JOIN wholesaler_accounts AS a ON a.id = c.account_id AND a.seller_id = c.seller_id
-         WHERE a.is_active AND a.deleted_at IS NULL AND c.trouble IS NOT NULL
-         ORDER BY c.troubled_at DESC LIMIT 100",
+            "SELECT c.account_id, c.wholesaler, t.why, t.at, c.items, c.current_as_of
+             FROM collections AS c
+             JOIN wholesaler_accounts AS a ON a.id = c.account_id AND a.seller_id = c.seller_id
+             CROSS JOIN LATERAL (
+                 SELECT why, at FROM (VALUES (c.walk_trouble, c.walk_troubled_at),
+                     (c.follow_trouble, c.follow_troubled_at)) AS noted (why, at)
+                 WHERE why IS NOT NULL ORDER BY at DESC LIMIT 1
+             ) AS t
+             WHERE a.is_active AND a.deleted_at IS NULL
+             ORDER BY t.at DESC LIMIT 100",
             vec![],
         );
     let connection = pool.get().await?;

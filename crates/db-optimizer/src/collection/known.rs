@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Bool, Text, Timestamptz};
@@ -65,4 +65,26 @@ pub(crate) fn known_statement(
          FROM wholesale_items WHERE seller_id = $1 AND wholesaler = $2 AND key = ANY($3)",
         vec![Bind::from(seller), Bind::from(wholesaler.as_str()), Bind::from(keys)],
     )
+}
+
+/// Which of some codes products of the seller have that came in another way. Statements: 1.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn taken(
+    pool: &Pool,
+    seller: SellerId,
+    skus: Vec<String>,
+) -> Result<HashSet<String>, Error> {
+    let statement = Statement::<Text>::new(
+        "SELECT p.sku FROM products AS p
+         WHERE p.seller_id = $1 AND p.sku = ANY($2) AND NOT EXISTS (
+             SELECT FROM wholesale_items AS i
+             WHERE i.product_id = p.id AND i.seller_id = p.seller_id)",
+        vec![Bind::from(seller), Bind::from(skus)],
+    );
+    let connection = pool.get().await?;
+    let taken: Vec<String> =
+        statement.all(&connection).await.map_err(Error::of("read products by their codes"))?;
+    Ok(taken.into_iter().collect())
 }

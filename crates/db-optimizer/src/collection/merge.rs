@@ -28,8 +28,9 @@ pub struct Source {
 }
 
 /// Brings a batch into the catalogue, in a transaction of its seller: products that are new with their offers, variants and
-/// first prices, by the seller's rule; of those that are known, costs and wholesale stock alone. What was read earlier than
-/// what is known changes nothing. Each product that changes leaves an event. Statements: 3 for costs and stocks, 1 more for
+/// first prices, by the seller's rule; of those that are known, costs and wholesale stock alone. `None` where not all of the batch
+/// could be merged, because an item has been read by somebody else since it was compared, or the batch is gone: the transaction
+/// must not be committed then, and all of it be compared again. Each product that changes leaves an event. Statements: 3 for costs and stocks, 1 more for
 /// details and 2 for variants; 7 for products that are new, and 1 for their variants. In one round trip once prepared.
 ///
 /// # Errors
@@ -40,7 +41,7 @@ pub async fn merge(
     batch: Batch,
     source: &Source,
     at: DateTime<Utc>,
-) -> Result<Merged, Error> {
+) -> Result<Option<Merged>, Error> {
     let failed = Error::of("merge what was collected");
     let Batch { id, seller, holds } = batch;
     let of = |text: &'static str, more: Vec<Bind>| {
@@ -51,7 +52,7 @@ pub async fn merge(
     let (wholesaler, account) = (Bind::from(wholesaler.as_str()), Bind::from(*account));
     let status = Bind::from(status.as_str());
     let mut before = vec![Statement::new(ONE_BY_ONE, vec![])];
-    if holds.new {
+    if holds.new > 0 {
         before.extend([
             of(NEW_PRODUCTS, vec![wholesaler.clone(), status, at()]),
             of(NEW_OFFERS, vec![at()]),
@@ -78,21 +79,23 @@ pub async fn merge(
         futures::future::join_all(each)
     };
     let changed = async {
-        if !holds.known {
-            return Ok((0, 0));
+        if holds.known == 0 {
+            return Ok((0, 0, 0));
         }
         let binds =
             vec![Bind::from(id), Bind::from(seller), at(), wholesaler.clone(), account.clone()];
-        let changed = Statement::<(BigInt, BigInt)>::new(KNOWN, binds);
-        changed.one::<(i64, i64)>(transaction).await
+        let changed = Statement::<(BigInt, BigInt, BigInt)>::new(KNOWN, binds);
+        changed.one::<(i64, i64, i64)>(transaction).await
     };
     let (before, changed, after) = futures::join!(run(before), changed, run(after));
     let before = before.into_iter().collect::<Result<Vec<usize>, _>>().map_err(&failed)?;
-    let (changed, listings) = changed.map_err(&failed)?;
+    let (known, changed, listings) = changed.map_err(&failed)?;
     after.into_iter().collect::<Result<Vec<usize>, _>>().map_err(&failed)?;
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
-    let created = if holds.new { before[1] as u64 } else { 0 };
-    Ok(Merged { created, changed: count(changed), listings: count(listings) })
+    let created = if holds.new > 0 { before[1] } else { 0 };
+    let is_whole = created == holds.new && count(known) == holds.known as u64;
+    let (changed, listings) = (count(changed), count(listings));
+    Ok(is_whole.then_some(Merged { created: created as u64, changed, listings }))
 }
 
 /// Rows are looked up one by one, in the order of a batch's lines, which is that of their products' ids: so they are locked, as every
@@ -151,8 +154,8 @@ const NEW_EVENTS: &str = "
     SELECT event_id, seller_id, 'products:created', product_id, 1, '{}'::jsonb, $3
     FROM collection_staging WHERE batch = $1 AND seller_id = $2 AND is_new";
 
-/// Of two readings the later one wins, whichever is merged first: who comes second waits at the item for the other one's end. A
-/// cost is compared there, with what is on the item when it is written.
+/// An item is written where it is still the one that was compared: who comes second waits at it for the other one's end, and
+/// compares again.
 const KNOWN: &str = "
     WITH items AS (
         UPDATE wholesale_items AS i
@@ -164,11 +167,12 @@ const KNOWN: &str = "
             read_at = s.read_at
         FROM (
             SELECT product_id, key, event_id, entry_id, changes_offer, touches_variants, cost_amount,
-                wholesale_stock, availability, offer_hash, detail_hash, read_at
+                wholesale_stock, availability, offer_hash, detail_hash, read_at, compared_with
             FROM collection_staging WHERE batch = $1 AND seller_id = $2 AND NOT is_new
             ORDER BY line
         ) AS s
-        WHERE i.seller_id = $2 AND i.wholesaler = $4 AND i.key = s.key AND i.read_at < s.read_at
+        WHERE i.seller_id = $2 AND i.wholesaler = $4 AND i.key = s.key
+          AND i.read_at = s.compared_with
         RETURNING s.product_id, s.event_id, s.entry_id, s.changes_offer, s.wholesale_stock,
             s.cost_amount, i.cost_since = s.read_at AND s.cost_amount IS NOT NULL AS is_repriced
     ), offers AS (
@@ -195,18 +199,15 @@ const KNOWN: &str = "
         SELECT id, $2, $3 FROM listings ORDER BY id
         ON CONFLICT DO NOTHING
     )
-    SELECT (SELECT count(*) FROM offers), (SELECT count(*) FROM listings)";
+    SELECT (SELECT count(*) FROM items), (SELECT count(*) FROM offers), (SELECT count(*) FROM listings)";
 
-/// Of those whose reading won, which is on their items by now; as in the next two.
 const KNOWN_DETAILS: &str = "
     UPDATE wholesale_details AS d
-    SET name = coalesce(s.name, d.name), category_code = s.category_code,
+    SET name = coalesce(nullif(s.name, ''), d.name), category_code = s.category_code,
         category_name = s.category_name, images = s.images, description = s.description,
         tiers = s.tiers, raw = s.raw
     FROM collection_staging AS s
-    JOIN wholesale_items AS i ON i.product_id = s.product_id AND i.seller_id = s.seller_id
     WHERE s.batch = $1 AND s.seller_id = $2 AND NOT s.is_new AND s.changes_detail
-      AND i.read_at = s.read_at AND i.detail_hash = s.detail_hash
       AND d.product_id = s.product_id AND d.seller_id = $2";
 
 const KNOWN_VARIANTS: &str = "
@@ -214,11 +215,9 @@ const KNOWN_VARIANTS: &str = "
         extra_cost_amount, wholesale_stock)
     SELECT o.id, s.seller_id, s.product_id, o.sku, o.name, o.extra, o.extra_cost, o.stock
     FROM collection_staging AS s
-    JOIN wholesale_items AS i ON i.product_id = s.product_id AND i.seller_id = s.seller_id
     CROSS JOIN LATERAL jsonb_to_recordset(s.options)
         AS o (id uuid, sku text, name text, extra bigint, extra_cost bigint, stock bigint)
     WHERE s.batch = $1 AND s.seller_id = $2 AND NOT s.is_new AND s.touches_variants
-      AND i.read_at = s.read_at AND i.offer_hash = s.offer_hash
     ORDER BY s.line, o.sku
     ON CONFLICT (seller_id, product_id, sku) DO UPDATE
         SET extra_cost_amount = excluded.extra_cost_amount, wholesale_stock = excluded.wholesale_stock
@@ -229,9 +228,7 @@ const KNOWN_VARIANTS: &str = "
 const LOST_VARIANTS: &str = "
     UPDATE product_variants AS v SET wholesale_stock = 0
     FROM collection_staging AS s
-    JOIN wholesale_items AS i ON i.product_id = s.product_id AND i.seller_id = s.seller_id
     WHERE s.batch = $1 AND s.seller_id = $2 AND NOT s.is_new AND s.touches_variants
-      AND i.read_at = s.read_at AND i.offer_hash = s.offer_hash
       AND v.product_id = s.product_id AND v.seller_id = $2 AND v.wholesale_stock IS DISTINCT FROM 0
       AND NOT EXISTS (
           SELECT FROM jsonb_to_recordset(coalesce(s.options, '[]')) AS o (sku text)

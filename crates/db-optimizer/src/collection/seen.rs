@@ -45,9 +45,22 @@ pub async fn pages_seen(pool: &Pool, walk: Walk) -> Result<i64, Error> {
 /// # Errors
 /// [`Error::Query`].
 pub async fn forget_seen(transaction: &Transaction<'_>, walk: Walk) -> Result<(), Error> {
+    forget_seen_after(transaction, walk, 0).await
+}
+
+/// Forgets those behind a page: another attempt reads them again, and may have fewer. Statements: 1.
+///
+/// # Errors
+/// [`Error::Query`].
+pub async fn forget_seen_after(
+    transaction: &Transaction<'_>,
+    walk: Walk,
+    page: i32,
+) -> Result<(), Error> {
     let statement = Statement::<()>::new(
-        "DELETE FROM collection_seen WHERE job_id = $1 AND number = $2 AND seller_id = $3",
-        [of(walk), vec![Bind::from(walk.0)]].concat(),
+        "DELETE FROM collection_seen
+         WHERE job_id = $1 AND number = $2 AND seller_id = $3 AND page > $4",
+        [of(walk), vec![Bind::from(walk.0), Bind::from(page)]].concat(),
     );
     statement.run(transaction).await.map_err(Error::of("forget a walk"))?;
     Ok(())

@@ -20,8 +20,8 @@ const ACTION: &str = "stage what was collected";
 pub struct Staged {
     /// What it became, or is to become.
     pub product: ProductId,
-    /// Whether the seller does not have it yet.
-    pub is_new: bool,
+    /// Of one that the seller has already: the reading that this one was compared with.
+    pub compared_with: Option<DateTime<Utc>>,
     /// Whether there is another price, stock or availability; always of a new one.
     pub changes_offer: bool,
     /// What the wholesaler knows it by.
@@ -83,6 +83,10 @@ pub struct Detail {
 }
 
 impl Staged {
+    fn is_new(&self) -> bool {
+        self.compared_with.is_none()
+    }
+
     fn touches_variants(&self) -> bool {
         self.changes_offer && (self.had_variants || !self.variants.is_empty())
     }
@@ -100,8 +104,8 @@ pub struct Batch {
 /// What rows there are in a batch: statements for others are not sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Holds {
-    pub(super) new: bool,
-    pub(super) known: bool,
+    pub(super) new: usize,
+    pub(super) known: usize,
     pub(super) details: bool,
     pub(super) new_variants: bool,
     pub(super) known_variants: bool,
@@ -110,12 +114,13 @@ pub(super) struct Holds {
 impl Holds {
     fn of(rows: &[Staged]) -> Self {
         let any = |is_such: fn(&Staged) -> bool| rows.iter().any(is_such);
+        let new = rows.iter().filter(|row| row.is_new()).count();
         Self {
-            new: any(|row| row.is_new),
-            known: any(|row| !row.is_new),
-            details: any(|row| !row.is_new && row.detail.is_some()),
-            new_variants: any(|row| row.is_new && !row.variants.is_empty()),
-            known_variants: any(|row| !row.is_new && row.touches_variants()),
+            new,
+            known: rows.len() - new,
+            details: any(|row| !row.is_new() && row.detail.is_some()),
+            new_variants: any(|row| row.is_new() && !row.variants.is_empty()),
+            known_variants: any(|row| !row.is_new() && row.touches_variants()),
         }
     }
 }
@@ -195,6 +200,7 @@ const COLUMNS: &[(&str, Type)] = &[
     ("offer_hash", Type::INT8),
     ("detail_hash", Type::INT8),
     ("read_at", Type::TIMESTAMPTZ),
+    ("compared_with", Type::TIMESTAMPTZ),
     ("event_id", Type::UUID),
     ("entry_id", Type::UUID),
     ("options", Type::JSONB),
@@ -227,12 +233,12 @@ async fn copy(
             &line,
             &seller,
             &row.product.as_uuid(),
-            &row.is_new,
+            &row.is_new(),
             &row.changes_offer,
             &detail.is_some(),
             &row.touches_variants(),
             &row.key,
-            &row.is_new.then_some(&row.sku),
+            &row.is_new().then_some(&row.sku),
             &row.cost_amount,
             &row.wholesale_stock,
             &row.availability,
@@ -240,6 +246,7 @@ async fn copy(
             &row.offer_hash,
             &row.detail_hash,
             &row.read_at,
+            &row.compared_with,
             &id(at),
             &id(at),
             &options,

@@ -32,8 +32,15 @@ pub struct Standing {
     pub most: Option<u64>,
     /// How many items it sees to.
     pub items: u64,
-    /// Why the last attempt came to nothing, or did less than all.
-    pub trouble: Option<String>,
+}
+
+/// What was tried with an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// To walk its catalogue.
+    Walk,
+    /// To follow its changes.
+    Follow,
 }
 
 /// How far collection has come with an account; nothing where it has not begun. Statements: 1.
@@ -41,23 +48,16 @@ pub struct Standing {
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
 pub async fn find(pool: &Pool, seller: SellerId, account: AccountId) -> Result<Standing, Error> {
-    type Row = (
-        Option<DateTime<Utc>>,
-        Option<DateTime<Utc>>,
-        Option<DateTime<Utc>>,
-        Option<i64>,
-        i64,
-        Option<String>,
-    );
+    type Row =
+        (Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<DateTime<Utc>>, Option<i64>, i64);
     let statement = Statement::<(
         Nullable<Timestamptz>,
         Nullable<Timestamptz>,
         Nullable<Timestamptz>,
         Nullable<BigInt>,
         BigInt,
-        Nullable<Text>,
     )>::new(
-        "SELECT walked_at, followed_until, current_as_of, most, items, trouble FROM collections
+        "SELECT walked_at, followed_until, current_as_of, most, items FROM collections
          WHERE account_id = $1 AND seller_id = $2",
         vec![Bind::from(account), Bind::from(seller)],
     );
@@ -73,11 +73,12 @@ pub async fn find(pool: &Pool, seller: SellerId, account: AccountId) -> Result<S
         current_as_of: row.2,
         most: row.3.and_then(|most| u64::try_from(most).ok()),
         items: u64::try_from(row.4).unwrap_or(0),
-        trouble: row.5,
     }))
 }
 
-/// Notes that a job walks an account, and how many items it was asked for, in a transaction of its seller; false where another job that is alive does. Statements: 1.
+/// Notes that a job walks an account, and how many items it was asked for, in a transaction of its seller; false where another job
+/// that is alive does. Who asks for a part does not take back what was asked for before. While nothing is known of an account, all
+/// that is known is as it is `at` this moment. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
@@ -86,16 +87,23 @@ pub async fn begin_walk(
     of: &Collection,
     job: JobId,
     most: Option<u64>,
+    at: DateTime<Utc>,
 ) -> Result<bool, Error> {
     let statement = Statement::<()>::new(
-        "INSERT INTO collections AS c (account_id, seller_id, wholesaler, walker, most)
-         VALUES ($1, $2, $3, $4, $5)
+        "INSERT INTO collections AS c
+             (account_id, seller_id, wholesaler, walker, most, followed_until, current_as_of)
+         VALUES ($1, $2, $3, $4, $5, $6, $6)
          ON CONFLICT (account_id, seller_id) DO UPDATE
-             SET walker = excluded.walker, most = excluded.most
+             SET walker = excluded.walker,
+                 most = CASE WHEN excluded.most IS NULL
+                     OR c.most IS NULL AND c.followed_until IS NOT NULL THEN NULL
+                     ELSE greatest(c.most, excluded.most) END,
+                 followed_until = coalesce(c.followed_until, excluded.followed_until),
+                 current_as_of = coalesce(c.current_as_of, excluded.current_as_of)
          WHERE c.walker IS NULL OR c.walker = excluded.walker OR NOT EXISTS (
              SELECT FROM jobs AS j WHERE j.seller_id = c.seller_id AND j.id = c.walker
                AND j.state IN ('queued', 'running'))",
-        [of.binds(), vec![Bind::from(job), Bind::from(written(most))]].concat(),
+        [of.binds(), vec![Bind::from(job), Bind::from(written(most)), Bind::from(at)]].concat(),
     );
     let begun = statement.run(transaction).await.map_err(Error::of("begin a walk"))?;
     Ok(begun == 1)
@@ -118,7 +126,7 @@ pub struct EndOfWalk {
     pub trouble: Option<String>,
 }
 
-/// Notes that a walk has ended, in a transaction of its seller. Statements: 1.
+/// Notes that a walk has ended, in a transaction of its seller, and counts the items that the account sees to. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
@@ -129,12 +137,16 @@ pub async fn end_walk(
     at: DateTime<Utc>,
 ) -> Result<(), Error> {
     let statement = Statement::<()>::new(
-        "UPDATE collections SET walker = NULL,
+        "UPDATE collections AS c SET walker = NULL,
              walked_at = CASE WHEN $4 THEN greatest(walked_at, $3) ELSE walked_at END,
-             followed_until = CASE WHEN $5 OR followed_until IS NULL
-                 THEN greatest(followed_until, $3) ELSE followed_until END,
+             followed_until = CASE WHEN $5 THEN greatest(followed_until, $3)
+                 ELSE followed_until END,
              current_as_of = CASE WHEN $5 THEN greatest(current_as_of, $3) ELSE current_as_of END,
-             trouble = $6, troubled_at = CASE WHEN $6 IS NOT NULL THEN $7 END
+             items = (SELECT count(*) FROM wholesale_items AS i
+                 WHERE i.seller_id = $2 AND i.wholesaler = c.wholesaler AND i.account_id = $1),
+             walk_trouble = $6, walk_troubled_at = CASE WHEN $6 IS NOT NULL THEN $7 END,
+             follow_trouble = CASE WHEN NOT $5 THEN follow_trouble END,
+             follow_troubled_at = CASE WHEN NOT $5 THEN follow_troubled_at END
          WHERE account_id = $1 AND seller_id = $2",
         vec![
             Bind::from(of.account),
@@ -150,7 +162,7 @@ pub async fn end_walk(
     Ok(())
 }
 
-/// Notes that all that changed up to `until` is known, in a transaction of the seller. Statements: 1.
+/// Notes that all that changed up to `until` is known, in a transaction of the seller; or why that is not so. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
@@ -158,14 +170,18 @@ pub async fn end_follow(
     transaction: &Transaction<'_>,
     of: &Collection,
     until: DateTime<Utc>,
+    trouble: Option<&str>,
 ) -> Result<(), Error> {
+    let trouble = trouble.map(str::to_owned);
     let statement = Statement::<()>::new(
-        "UPDATE collections SET followed_until = greatest(followed_until, $3),
-             current_as_of = CASE WHEN current_as_of IS NOT NULL
-                 THEN greatest(current_as_of, $3) END,
-             trouble = NULL, troubled_at = NULL
+        "UPDATE collections SET
+             followed_until = CASE WHEN $4 IS NULL THEN greatest(followed_until, $3)
+                 ELSE followed_until END,
+             current_as_of = CASE WHEN $4 IS NULL THEN greatest(current_as_of, $3)
+                 ELSE current_as_of END,
+             follow_trouble = $4, follow_troubled_at = CASE WHEN $4 IS NOT NULL THEN $3 END
          WHERE account_id = $1 AND seller_id = $2",
-        vec![Bind::from(of.account), Bind::from(of.seller), Bind::from(until)],
+        vec![Bind::from(of.account), Bind::from(of.seller), Bind::from(until), Bind::from(trouble)],
     );
     statement.run(transaction).await.map_err(Error::of("note how far changes are followed"))?;
     Ok(())
@@ -193,22 +209,37 @@ pub async fn add_items(
     Ok(())
 }
 
-/// Notes why an attempt came to nothing, in a transaction of the seller. Statements: 1.
+/// Notes why an attempt came to nothing, in a transaction of the seller. `given_up` is the job that does not walk the account any
+/// more, where it did. Statements: 1.
 ///
 /// # Errors
 /// [`Error::Query`].
 pub async fn trouble(
     transaction: &Transaction<'_>,
     of: &Collection,
-    why: &str,
+    (attempt, why): (Attempt, &str),
     at: DateTime<Utc>,
+    given_up: Option<JobId>,
 ) -> Result<(), Error> {
+    let kind = match attempt {
+        Attempt::Walk => "walk",
+        Attempt::Follow => "follow",
+    };
     let statement = Statement::<()>::new(
-        "INSERT INTO collections AS c (account_id, seller_id, wholesaler, trouble, troubled_at)
-         VALUES ($1, $2, $3, $4, $5)
-         ON CONFLICT (account_id, seller_id) DO UPDATE
-             SET trouble = excluded.trouble, troubled_at = excluded.troubled_at",
-        [of.binds(), vec![Bind::from(why), Bind::from(at)]].concat(),
+        format!(
+            "INSERT INTO collections AS c
+                 (account_id, seller_id, wholesaler, {kind}_trouble, {kind}_troubled_at)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (account_id, seller_id) DO UPDATE
+                 SET {kind}_trouble = excluded.{kind}_trouble,
+                     {kind}_troubled_at = excluded.{kind}_troubled_at,
+                     walker = nullif(c.walker, $6)"
+        ),
+        [
+            of.binds(),
+            vec![Bind::from(why), Bind::from(at), Bind::from(given_up.map(JobId::as_uuid))],
+        ]
+        .concat(),
     );
     statement.run(transaction).await.map_err(Error::of("note a collection's trouble"))?;
     Ok(())

@@ -31,14 +31,14 @@ impl Shop {
         self.stage.put(self.seller, Utc::now(), rows.to_vec()).await.unwrap()
     }
 
-    async fn merge(&self, batch: Batch) -> Result<Merged, Error> {
+    async fn merge(&self, batch: Batch) -> Result<Option<Merged>, Error> {
         let transaction = self.db.pool.begin(self.seller).await.unwrap();
         let merged = merge(&transaction, batch, &self.source, Utc::now()).await;
         transaction.settle(merged).await
     }
 
     async fn store(&self, rows: &[Staged]) -> Merged {
-        self.merge(self.put(rows).await).await.unwrap()
+        self.merge(self.put(rows).await).await.unwrap().unwrap()
     }
 
     /// Cost, stock and version of the only product, and what its variants have.
@@ -78,7 +78,7 @@ fn variant(sku: &str, stock: i64) -> Variant {
 fn new(key: &str, variants: Vec<Variant>) -> Staged {
     Staged {
         product: ProductId::new(Utc::now(), random()),
-        is_new: true,
+        compared_with: None,
         changes_offer: true,
         key: key.to_owned(),
         sku: format!("ownerclan-{key}"),
@@ -95,6 +95,11 @@ fn new(key: &str, variants: Vec<Variant>) -> Staged {
     }
 }
 
+/// The same, compared with the reading of another minute.
+fn changed_since(of: &Staged, before: i64, minute: i64, cost: Option<i64>, stock: i64) -> Staged {
+    Staged { compared_with: Some(at(before)), ..changed(of, minute, cost, stock, vec![]) }
+}
+
 /// The same, read later and with another offer.
 fn changed(
     of: &Staged,
@@ -106,7 +111,7 @@ fn changed(
     let (cost_amount, wholesale_stock) = (cost, Some(stock));
     let read_at = at(minute);
     Staged {
-        is_new: false,
+        compared_with: Some(of.read_at),
         cost_amount,
         wholesale_stock,
         price: None,
@@ -128,13 +133,12 @@ async fn a_product_is_new_once_and_changes_in_cost_and_stock_alone() {
     assert_eq!(shop.offer().await, "1000 5 1 빨강=2,파랑=3");
     shop.db.run("UPDATE product_offers SET price = 9900, stock = 4").await;
 
-    // Of two readings the later one wins, whichever is merged first; what is not told stays.
+    // Who has compared with a reading that is not the last one any more has to look again; what is not told stays.
     let later = changed(&item, 9, None, 1, vec![variant("파랑", 1), variant("노랑", 8)]);
-    let earlier = changed(&item, 4, Some(2_000), 7, vec![]);
+    let stale = changed(&item, 4, Some(2_000), 7, vec![]);
     assert_eq!(shop.store(&[later]).await.changed, 1);
     assert_eq!(shop.offer().await, "1000 1 2 노랑=8,빨강=0,파랑=1");
-    assert_eq!(shop.store(&[earlier]).await, Merged::default());
-    assert_eq!(shop.offer().await, "1000 1 2 노랑=8,빨강=0,파랑=1");
+    assert_eq!(shop.merge(shop.put(&[stale]).await).await.unwrap(), None);
 
     let known = known(&shop.db.pool, shop.seller, Wholesaler::Ownerclan, vec!["W1".to_owned()]);
     let known = known.await.unwrap()["W1"];
@@ -146,7 +150,20 @@ async fn a_product_is_new_once_and_changes_in_cost_and_stock_alone() {
     let histories =
         "SELECT (SELECT count(*) FROM cost_history) * 10 + (SELECT count(*) FROM price_history)";
     assert_eq!(shop.db.number(histories).await, 11);
-    assert_eq!(shop.db.number("SELECT count(*) FROM collection_staging").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_not_there_any_more_is_no_batch_of_which_nothing_changed() {
+    let shop = Shop::new().await;
+    let item = new("W1", vec![]);
+    let batch = shop.put(std::slice::from_ref(&item)).await;
+    // As after a crash of PostgreSQL.
+    shop.db.run("TRUNCATE collection_staging").await;
+    assert_eq!(shop.merge(batch).await.unwrap(), None);
+    shop.store(std::slice::from_ref(&item)).await;
+    let batch = shop.put(&[changed(&item, 1, Some(7), 7, vec![])]).await;
+    shop.db.run("TRUNCATE collection_staging").await;
+    assert_eq!(shop.merge(batch).await.unwrap(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,7 +171,7 @@ async fn of_two_who_store_the_same_item_one_is_told_to_look_again() {
     let shop = Shop::new().await;
     let (one, other) = (new("W1", vec![]), new("W1", vec![]));
     let (first, second) = (shop.put(&[one]).await, shop.put(&[other]).await);
-    assert_eq!(shop.merge(first).await.unwrap().created, 1);
+    assert_eq!(shop.merge(first).await.unwrap().unwrap().created, 1);
     let refused = shop.merge(second).await;
     assert!(matches!(refused, Err(Error::Exists { .. })), "{refused:?}");
     assert_eq!(shop.db.number("SELECT count(*) FROM products").await, 1);
@@ -177,7 +194,7 @@ async fn listings_of_what_changed_are_to_be_pushed_once() {
         .await;
     let merged = shop.store(&[changed(&item, 1, Some(1_100), 5, vec![])]).await;
     assert_eq!((merged.changed, merged.listings), (1, 2));
-    shop.store(&[changed(&item, 2, Some(1_200), 5, vec![])]).await;
+    shop.store(&[changed_since(&item, 1, 2, Some(1_200), 5)]).await;
     let found = "SELECT string_agg(l.platform_product_id, ', ' ORDER BY l.platform_product_id)
                  FROM listings_to_push JOIN platform_listings AS l ON l.id = listing_id";
     assert_eq!(shop.db.text(found).await, "W11, W12");
@@ -190,7 +207,7 @@ async fn a_merge_takes_as_many_statements_as_it_says_and_touches_no_other_seller
         (0..300).map(|n| new(&format!("W{n}"), vec![variant("빨강", n)])).collect();
     let batch = shop.put(&items).await;
     let merged = assert_statements(&shop.db.pool, 10, shop.merge(batch)).await;
-    assert_eq!(merged.unwrap().created, 300);
+    assert_eq!(merged.unwrap().unwrap().created, 300);
     let twin = shop.db.twin_of(shop.seller).await.seller();
     let of_twin = format!(
         "SELECT md5(string_agg(o::text, ',' ORDER BY o.product_id)) FROM product_offers AS o
@@ -201,11 +218,12 @@ async fn a_merge_takes_as_many_statements_as_it_says_and_touches_no_other_seller
         items.iter().map(|item| changed(item, 5, Some(7), 7, vec![variant("빨강", 7)])).collect();
     let batch = shop.put(&later).await;
     let merged = assert_statements(&shop.db.pool, 5, shop.merge(batch)).await;
-    assert_eq!(merged.unwrap().changed, 300);
-    let plain = Staged { had_variants: false, ..changed(&items[0], 6, Some(8), 8, vec![]) };
+    assert_eq!(merged.unwrap().unwrap().changed, 300);
+    let plain = changed_since(&items[0], 5, 6, Some(8), 8);
+    let plain = Staged { had_variants: false, ..plain };
     let batch = shop.put(&[plain]).await;
     let merged = assert_statements(&shop.db.pool, 3, shop.merge(batch)).await;
-    assert_eq!(merged.unwrap().changed, 1);
+    assert_eq!(merged.unwrap().unwrap().changed, 1);
     assert_eq!(shop.db.text(&of_twin).await, before);
 
     // In a transaction of another seller row security refuses it.

@@ -14,13 +14,26 @@ use uuid::Uuid;
 use super::page::{Read, Target};
 use super::schedule::is_file;
 use super::tally::Tally;
-use super::{Collector, Source, number, one};
+use super::{Collector, OTHERS_WRITE, Source, TRIES, number, one};
 use crate::error::{Error, Failure};
 use crate::kind::{Ended, Outcome};
 use crate::work::Work;
 
 /// Windows overlap by so much: a change may be told late, and what was read while it happened is read again.
 const OVERLAP: TimeDelta = TimeDelta::minutes(30);
+
+/// Ownerclan tells nothing that is older than three months.
+const LONGEST_GAP: TimeDelta = TimeDelta::days(80);
+
+/// Why it is not believed that items which have changed are not there any more: most of a page at once are not.
+fn is_doubtful(page: &Page) -> Option<String> {
+    const FEW: usize = 20;
+    let (missing, all) = (page.missing.len(), page.missing.len() + page.products.len());
+    let is_much = missing > FEW && missing > all / 2;
+    is_much.then(|| {
+        format!("of {all} items that have changed the wholesaler does not know {missing}; none was marked as gone")
+    })
+}
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Plan {
@@ -56,10 +69,21 @@ impl Collector {
         let Ok(plan) = serde_json::from_value::<Plan>(plan) else {
             return Ok(one(number, Outcome::Failed("it does not say what to follow".to_owned())));
         };
-        let source = match self.source(work, plan.account.into()).await? {
-            Ok(source) => source,
+        let account = plan.account.into();
+        let ended = match self.source(work, account).await? {
+            Ok(source) => self.follow_source(work, number, source, plan).await,
             Err(outcome) => return Ok(one(number, outcome)),
         };
+        self.told(work, account, ended).await
+    }
+
+    async fn follow_source(
+        &self,
+        work: &Work,
+        number: i32,
+        source: Source,
+        plan: Plan,
+    ) -> Result<Ended, Failure> {
         let of = source.of;
         let standing = collection::find(&work.db, of.seller, of.account).await?;
         let Some(followed_until) = standing.followed_until else {
@@ -67,6 +91,11 @@ impl Collector {
         };
         if is_file(of.wholesaler) {
             return self.follow_by_walking(work, number, source, &standing).await;
+        }
+        if self.now() - followed_until > LONGEST_GAP {
+            let why = "it was not followed for more than 80 days, and wholesalers tell no older changes; collect from it again";
+            self.note_trouble(work, &of, why, None).await?;
+            return Ok(one(number, Outcome::Failed(why.to_owned())));
         }
         let following = plan.following.clone().unwrap_or_else(|| Following {
             since: followed_until - OVERLAP,
@@ -112,6 +141,10 @@ impl Attempt<'_> {
                 return Ok(vec![]);
             }
             let is_last = page.next.is_none();
+            if let Some(why) = is_doubtful(&page) {
+                self.collector.note_trouble(self.work, &self.target.of, &why, None).await?;
+                return Ok(one(self.number, Outcome::Retry(why)));
+            }
             self.take(&page, asked_at).await?;
             if is_last {
                 break;
@@ -122,17 +155,18 @@ impl Attempt<'_> {
     }
 
     async fn take(&mut self, page: &Page, read_at: DateTime<Utc>) -> Result<(), Failure> {
-        const TRIES: usize = 3;
-        for _ in 1..TRIES {
+        for _ in 0..TRIES {
             match self.take_once(page, read_at).await {
-                Err(Error::Db(DbError::Exists { .. } | DbError::Busy { .. })) => {}
-                taken => return Ok(taken?),
+                Ok(true) => return Ok(()),
+                Ok(false) | Err(Error::Db(DbError::Exists { .. } | DbError::Busy { .. })) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.take_once(page, read_at).await?)
+        Err(Failure::Because(OTHERS_WRITE.to_owned()))
     }
 
-    async fn take_once(&mut self, page: &Page, read_at: DateTime<Utc>) -> Result<(), Error> {
+    /// False where others have written the same items meanwhile, and all is to be compared again.
+    async fn take_once(&mut self, page: &Page, read_at: DateTime<Utc>) -> Result<bool, Error> {
         let (target, at) = (self.target, self.collector.now());
         let read = Read { products: &page.products, missing: &page.missing, read_at };
         let compared = self.collector.compare(&self.work.db, &target, &read, at).await?;
@@ -142,32 +176,37 @@ impl Attempt<'_> {
         following.tally.reject(&page.rejected);
         following.tally.add(&compared.tally);
         let transaction = self.work.begin().await?;
-        following.tally.merged(compared.merge(&transaction, &target, at).await?);
+        let Some(merged) = compared.merge(&transaction, &target, at).await? else {
+            transaction.rollback().await?;
+            return Ok(false);
+        };
+        following.tally.merged(merged);
         let has_moved = page.next.is_some() && page.next != following.checkpoint;
         if has_moved {
             following.checkpoint.clone_from(&page.next);
         }
-        let gain = self.gain(&mut following);
+        let gain = self.gain(&mut following, None);
         let plan = Plan { following: Some(following.clone()), ..self.plan.clone() };
         self.work.advance(transaction, self.number, json!(plan), (has_moved, &gain)).await?;
         self.following = following;
-        Ok(())
+        Ok(true)
     }
 
-    fn gain(&self, following: &mut Following) -> Gain {
+    fn gain(&self, following: &mut Following, note: Option<&str>) -> Gain {
         let read = i64::try_from(following.tally.read).unwrap_or(i64::MAX);
         let gain = read - following.told;
         following.told = read;
-        let shown = following.tally.shown(self.target.of.wholesaler.as_str(), None);
+        let shown = following.tally.shown(self.target.of.wholesaler.as_str(), note);
         let result = Some((self.target.of.account.to_string(), shown));
         Gain { done: gain, total: gain, result }
     }
 
     async fn finish(&mut self, until: DateTime<Utc>) -> Result<(), Failure> {
         let transaction = self.work.begin().await?;
-        collection::end_follow(&transaction, &self.target.of, until).await?;
         let mut following = self.following.clone();
-        let gain = self.gain(&mut following);
+        let trouble = following.tally.trouble();
+        collection::end_follow(&transaction, &self.target.of, until, trouble.as_deref()).await?;
+        let gain = self.gain(&mut following, trouble.as_deref());
         self.work.finish(transaction, self.number, Outcome::Done, &gain).await?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use jebi_db_optimizer::{Error as DbError, Pool, Transaction};
 use jebi_domain::{AccountId, Pricing};
 
 use super::Collector;
-use super::row::{Difference, Row, gone};
+use super::row::{Difference, Row, gone, sku};
 use super::tally::Tally;
 
 /// What is collected, by which rule.
@@ -37,8 +37,8 @@ pub(super) struct Compared {
 }
 
 impl Collector {
-    /// Compares what was read with what is known. Statements: 1, or 2 where several accounts see to the items; and a COPY where
-    /// anything differs.
+    /// Compares what was read with what is known. Statements: 1, 1 more where items are new and 1 where several accounts see to
+    /// them; and a COPY where anything differs.
     pub(super) async fn compare(
         &self,
         db: &Pool,
@@ -55,6 +55,12 @@ impl Collector {
         }
         let known = collection::known(db, seller, wholesaler, keys).await?;
         let others = self.others_alive(db, target, &known).await?;
+        let new = rows.iter().map(Row::key).filter(|key| !known.contains_key(*key));
+        let new: Vec<String> = new.map(|key| sku(wholesaler, key)).collect();
+        let taken = match new.is_empty() || !target.may_create {
+            true => HashSet::new(),
+            false => collection::taken(db, seller, new).await?,
+        };
         let is_ours = |known: &Known| !others.contains(&known.account);
         let mut tally = Tally::default();
         let mut staged: Vec<Staged> = Vec::new();
@@ -62,6 +68,10 @@ impl Collector {
             let known = known.get(row.key());
             if known.is_none() && !target.may_create {
                 tally.skipped += 1;
+                continue;
+            }
+            if known.is_none() && taken.contains(&sku(wholesaler, row.key())) {
+                tally.reject_for(row.key(), "a product of the seller's own has its code");
                 continue;
             }
             if known.is_some_and(|known| !is_ours(known)) {
@@ -115,19 +125,22 @@ impl Collector {
 }
 
 impl Compared {
-    /// Brings what differs into the catalogue, in a transaction of the seller, and counts it. Statements: 3 to 16, as [`collection::merge`]
+    /// Brings what differs into the catalogue, in a transaction of the seller, and counts it; `None` where it has to be compared again,
+    /// and nothing be committed. Statements: 3 to 16, as [`collection::merge`]
     /// says, and 1 where products are new; none where nothing differs.
     pub(super) async fn merge(
         &self,
         transaction: &Transaction<'_>,
         target: &Target,
         at: DateTime<Utc>,
-    ) -> Result<Merged, DbError> {
-        let Some(batch) = self.batch else { return Ok(Merged::default()) };
+    ) -> Result<Option<Merged>, DbError> {
+        let Some(batch) = self.batch else { return Ok(Some(Merged::default())) };
         let Collection { wholesaler, account, .. } = target.of;
         let source = Source { wholesaler, account, status: target.pricing.status() };
         let merged = collection::merge(transaction, batch, &source, at).await?;
-        collection::add_items(transaction, &target.of, merged.created).await?;
+        if let Some(merged) = merged {
+            collection::add_items(transaction, &target.of, merged.created).await?;
+        }
         Ok(merged)
     }
 }

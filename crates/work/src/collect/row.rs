@@ -46,15 +46,15 @@ impl<'a> Row<'a> {
     ) -> Difference {
         let Collection { wholesaler, account, .. } = target.of;
         let pricing = &target.pricing;
-        let (is_new, changes_offer, changes_detail) = match with {
+        let (changes_offer, changes_detail) = match with {
             None if !is_sellable(self.product) => return Difference::NoProduct,
-            None => (true, true, true),
+            None => (true, true),
             // What is known is newer.
             Some(known) if known.read_at >= read_at => return Difference::None,
             Some(known) => {
                 let other = |one, other| one != other;
                 let offer = other(known.offer_hash, self.offer_hash);
-                (false, offer, other(known.detail_hash, self.detail_hash))
+                (offer, other(known.detail_hash, self.detail_hash))
             }
         };
         // Whose account is not in use any more is taken over.
@@ -67,7 +67,7 @@ impl<'a> Row<'a> {
         let id = with.map_or_else(|| ProductId::new(at, random()), |known| known.product);
         Difference::Some(Box::new(Staged {
             product: id,
-            is_new,
+            compared_with: with.map(|known| known.read_at),
             changes_offer,
             sku: sku(wholesaler, key),
             key: key.to_owned(),
@@ -89,7 +89,7 @@ impl<'a> Row<'a> {
 pub(super) fn gone(key: &str, wholesaler: Wholesaler, known: &Known, at: DateTime<Utc>) -> Staged {
     Staged {
         product: known.product,
-        is_new: false,
+        compared_with: Some(known.read_at),
         changes_offer: true,
         key: key.to_owned(),
         sku: sku(wholesaler, key),
@@ -110,7 +110,7 @@ pub(super) fn gone(key: &str, wholesaler: Wholesaler, known: &Known, at: DateTim
 const GONE: &str = "gone";
 
 /// The seller's code for what comes from a wholesaler.
-fn sku(wholesaler: Wholesaler, key: &str) -> String {
+pub(super) fn sku(wholesaler: Wholesaler, key: &str) -> String {
     format!("{}-{key}", wholesaler.as_str())
 }
 

@@ -40,6 +40,9 @@ impl fmt::Display for Cron {
     }
 }
 
+/// Accounts are spread over so much time at most.
+const WIDEST: TimeDelta = TimeDelta::hours(1);
+
 impl Cron {
     /// The next time after a moment.
     fn after(&self, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
@@ -47,11 +50,11 @@ impl Cron {
         next.ok().map(|next| next.to_utc())
     }
 
-    /// The same for one of many accounts: they are spread over the first quarter of the time up to the next but one, so that
-    /// not all of them call at once.
+    /// The same for one of many accounts: they are spread over the first quarter of the time up to the next but one, an hour at
+    /// most, so that not all of them call at once.
     fn turn_of(&self, account: AccountId, moment: DateTime<Utc>) -> Option<DateTime<Utc>> {
         let next = self.after(moment)?;
-        let quarter = (self.after(next)? - next) / 4;
+        let quarter = ((self.after(next)? - next) / 4).min(WIDEST);
         let [.., high, low] = account.as_uuid().into_bytes();
         let share = i32::from(u16::from_be_bytes([high, low]));
         Some(next + quarter / i32::from(u16::MAX) * share)
@@ -71,7 +74,7 @@ impl Cron {
                 break;
             }
         }
-        longest * 5 / 4
+        longest + (longest / 4).min(WIDEST)
     }
 }
 
@@ -162,7 +165,14 @@ impl Scheduler {
         let schedule = Schedule { walks: walks.is_some(), follows: follows.is_some() };
         let mut new = 0;
         for due in collection::due(&self.db, schedule, now).await? {
-            new += self.take_turn(&due, now).await?;
+            // One account's trouble keeps nobody else waiting.
+            match self.take_turn(&due, now).await {
+                Ok(jobs) => new += jobs,
+                Err(error) => {
+                    let (account, error) = (due.of.account, &error as &dyn std::error::Error);
+                    tracing::warn!(error, account.id = %account, "its turn is put off: {error}");
+                }
+            }
         }
         if new > 0 {
             self.wake.wake();
@@ -245,9 +255,12 @@ mod tests {
     fn the_longest_gap_is_that_of_the_night() {
         let cron: Cron = "0 9-18 * * *".parse().unwrap();
         let gap = cron.longest_gap(at("2026-11-23T00:00:00Z"));
-        assert_eq!(gap, TimeDelta::hours(15) * 5 / 4);
+        assert_eq!(gap, TimeDelta::hours(16));
         let cron: Cron = "0 0 1 1 *".parse().unwrap();
-        assert_eq!(cron.longest_gap(at("2026-11-23T00:00:00Z")), TimeDelta::days(365) * 5 / 4);
+        assert_eq!(
+            cron.longest_gap(at("2026-11-23T00:00:00Z")),
+            TimeDelta::days(365) + TimeDelta::hours(1)
+        );
     }
 
     #[test]

@@ -35,13 +35,31 @@ impl Tally {
 
     pub(super) fn reject(&mut self, rejected: &[Rejected]) {
         for Rejected { key, reason } in rejected {
-            let reason = reason.to_string();
-            *self.rejected.entry(reason.clone()).or_default() += 1;
-            if self.examples.len() < Self::MOST_EXAMPLES {
-                let key = key.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string);
-                self.examples.push((key, reason));
-            }
+            let key = key.as_ref().map_or("?", |key| key.as_str());
+            self.reject_for(key, &reason.to_string());
         }
+    }
+
+    /// Counts an item that cannot be used.
+    pub(super) fn reject_for(&mut self, key: &str, reason: &str) {
+        *self.rejected.entry(reason.to_owned()).or_default() += 1;
+        if self.examples.len() < Self::MOST_EXAMPLES {
+            self.examples.push((key.to_owned(), reason.to_owned()));
+        }
+    }
+
+    /// Why what was read is not all that there is to know, where too much of it could not be used: what was known of that is old.
+    pub(super) fn trouble(&self) -> Option<String> {
+        /// So few are the wholesaler's mistakes, and no change of what it says.
+        const FEW: u64 = 20;
+        const ONE_IN: u64 = 20;
+        let rejected = self.rejected();
+        if rejected <= FEW || rejected <= self.read / ONE_IN {
+            return None;
+        }
+        let (reason, items) = self.rejected.iter().max_by_key(|(_, items)| **items)?;
+        let read = self.read;
+        Some(format!("{rejected} of {read} items could not be used; of {items} because {reason}"))
     }
 
     /// Counts what was compared as well.
@@ -50,6 +68,11 @@ impl Tally {
         self.skipped += compared.skipped;
         self.of_others += compared.of_others;
         self.gone += compared.gone;
+        for (reason, items) in &compared.rejected {
+            *self.rejected.entry(reason.clone()).or_default() += items;
+        }
+        let left = Self::MOST_EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(compared.examples.iter().take(left).cloned());
     }
 
     pub(super) fn merged(&mut self, merged: Merged) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::page::{Read, Target};
 use super::schedule::is_file;
 use super::tally::Tally;
-use super::{Collector, Extent, LATER, Source, number, one};
+use super::{Collector, Extent, LATER, OTHERS_WRITE, Source, TRIES, number, one};
 use crate::error::{Error, Failure};
 use crate::kind::{Ended, Outcome};
 use crate::work::Work;
@@ -73,12 +73,13 @@ impl Collector {
         let Some(plan) = Plan::of(work) else {
             return Ok(one(number, Outcome::Failed("it does not say what to collect".to_owned())));
         };
-        let source = match self.source(work, plan.account.into()).await? {
-            Ok(source) => source,
+        let account = plan.account.into();
+        let asked_for = Asked { most: plan.most, may_create: true };
+        let ended = match self.source(work, account).await? {
+            Ok(source) => self.walk(work, number, source, plan, asked_for).await,
             Err(outcome) => return Ok(one(number, outcome)),
         };
-        let asked_for = Asked { most: plan.most, may_create: true };
-        self.walk(work, number, source, plan, asked_for).await
+        self.told(work, account, ended).await
     }
 
     /// Follows a wholesaler that tells no changes: all of it is walked, also where a part of it was asked for. What is not known
@@ -160,8 +161,6 @@ struct Walking<'a> {
     walk: Walk,
 }
 
-/// Two writers at once may want to store the same item first.
-const TRIES: usize = 3;
 /// Items that the walk did not come by, looked at together: calls of half a minute, at the most.
 const fn at_once(wholesaler: Wholesaler) -> i64 {
     match wholesaler {
@@ -174,8 +173,17 @@ const fn at_once(wholesaler: Wholesaler) -> i64 {
 impl Walking<'_> {
     async fn run(&mut self) -> Result<Ended, Failure> {
         let (transaction, job) = (self.work.begin().await?, self.work.claim.job);
+        let (of, began_at) = (&self.source.of, self.walk.began_at);
         let begun =
-            collection::begin_walk(&transaction, &self.source.of, job, self.asked_for.most).await;
+            collection::begin_walk(&transaction, of, job, self.asked_for.most, began_at).await;
+        // Pages behind the place that was reached are read again.
+        let again = self.walk.at_place.1;
+        let begun = match begun {
+            Ok(true) => collection::forget_seen_after(&transaction, self.seen_by(), again)
+                .await
+                .map(|()| true),
+            other => other,
+        };
         if !transaction.settle(begun).await? {
             // Another job walks it: one after the other.
             return Ok(one(self.number, Outcome::Snooze(LATER)));
@@ -287,7 +295,8 @@ impl Walking<'_> {
             (walk.pages, seen)
         });
         let told = page.total.unwrap_or(0);
-        let read = Read { products: &page.products, missing: &page.missing, read_at };
+        // What was listed and is not there is asked for once more, behind the guard against catalogues that shrank.
+        let read = Read { products: &page.products, missing: &[], read_at };
         self.write(read, walk, (has_moved, told), remembered).await
     }
 
@@ -299,28 +308,34 @@ impl Walking<'_> {
         (has_moved, told): (bool, u64),
         remembered: Option<(i32, Vec<String>)>,
     ) -> Result<(), Failure> {
-        for _ in 1..TRIES {
-            let (read, remembered) = (&read, remembered.clone());
-            match self.write_once(read, walk.clone(), (has_moved, told), remembered).await {
-                Err(Error::Db(DbError::Exists { .. } | DbError::Busy { .. })) => {}
-                written => return Ok(written?),
+        for _ in 0..TRIES {
+            let remembered = remembered.clone();
+            match self.write_once(&read, walk.clone(), (has_moved, told), remembered).await {
+                Ok(true) => return Ok(()),
+                Ok(false) | Err(Error::Db(DbError::Exists { .. } | DbError::Busy { .. })) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        Ok(self.write_once(&read, walk, (has_moved, told), remembered).await?)
+        Err(Failure::Because(OTHERS_WRITE.to_owned()))
     }
 
+    /// False where others have written the same items meanwhile, and all is to be compared again.
     async fn write_once(
         &mut self,
         read: &Read<'_>,
         mut walk: Walk,
         (has_moved, told): (bool, u64),
         remembered: Option<(i32, Vec<String>)>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let (target, at) = (self.target(), self.collector.now());
         let compared = self.collector.compare(&self.work.db, &target, read, at).await?;
         walk.tally.add(&compared.tally);
         let transaction = self.work.begin().await?;
-        walk.tally.merged(compared.merge(&transaction, &target, at).await?);
+        let Some(merged) = compared.merge(&transaction, &target, at).await? else {
+            transaction.rollback().await?;
+            return Ok(false);
+        };
+        walk.tally.merged(merged);
         if let Some((page, keys)) = remembered {
             collection::note_seen(&transaction, self.seen_by(), page, keys).await?;
         }
@@ -333,7 +348,7 @@ impl Walking<'_> {
         let payload = json!(Plan { walk: Some(walk.clone()), ..self.plan.clone() });
         self.work.advance(transaction, self.number, payload, (has_moved, &gain)).await?;
         self.walk = walk;
-        Ok(())
+        Ok(true)
     }
 
     /// What the job is told: how far the walk is, and what came of it so far.
@@ -355,7 +370,12 @@ impl Walking<'_> {
         let (walk, began_at) = (self.seen_by(), self.walk.began_at);
         let unseen = Unseen { account, wholesaler, walk, began_at };
         let mut after = match &self.walk.place {
-            Place::Unseen(after) => after.clone(),
+            Place::Unseen(after) => {
+                if let Some(why) = self.has_forgotten(&unseen).await? {
+                    return Ok(Ok(Some(why)));
+                }
+                after.clone()
+            }
             Place::Begin | Place::After(_) => {
                 if let Some(why) = self.is_doubtful(&unseen).await? {
                     tracing::warn!(account.id = %account, "{wholesaler}: {why}");
@@ -415,12 +435,21 @@ impl Walking<'_> {
         )))
     }
 
+    /// Why it is not known what the walk came by, where it is not.
+    async fn has_forgotten(&self, unseen: &Unseen) -> Result<Option<String>, Failure> {
+        let pages = collection::pages_seen(&self.work.db, unseen.walk).await?;
+        let is_known = pages == i64::from(self.walk.pages);
+        let why = "the database has lost what the walk came by; no item was marked as gone";
+        Ok((!is_known).then(|| why.to_owned()))
+    }
+
     /// Ends the walk.
     async fn finish(&mut self, note: Option<String>) -> Result<(), Failure> {
         let (of, work) = (self.source.of, self.work);
         let standing = collection::find(&work.db, of.seller, of.account).await?;
         // Every item that is known was among those that were read.
         let has_read_all = self.walk.tally.known() >= standing.items;
+        let note = note.or_else(|| self.walk.tally.trouble());
         let end = EndOfWalk {
             began_at: self.walk.began_at,
             is_whole: self.is_whole() && note.is_none(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jebi_db_optimizer::jobs::{Claim, Outcome};
 use jebi_db_optimizer::random;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -14,10 +15,10 @@ use crate::error::Failure;
 use crate::kind::Ended;
 use crate::work::Work;
 
-pub(super) async fn run(shared: &Shared, claim: Claim) {
+pub(super) async fn run(shared: &Shared, claim: Claim, suspect: Option<OwnedSemaphorePermit>) {
     let config = &shared.config;
     let delays = Delays { first: config.first_delay, most: config.most_delay };
-    let work = Arc::new(Work::new(claim, shared.db.clone(), shared.worker, delays));
+    let work = Arc::new(Work::new(claim, shared.db.clone(), shared.worker, delays, suspect));
     let key = Uuid::from_bytes(random());
     shared.running().insert(key, Arc::clone(&work));
     let Claim { kind, job, items, .. } = &work.claim;
@@ -28,6 +29,7 @@ pub(super) async fn run(shared: &Shared, claim: Claim) {
         end(shared, &work, left).await;
     }
     shared.running().remove(&key);
+    work.clear();
 }
 
 async fn wait_for(

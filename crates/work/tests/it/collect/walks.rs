@@ -60,7 +60,8 @@ async fn a_catalogue_that_shrank_marks_nothing_as_gone_until_somebody_says_so() 
     let told = job.result.unwrap().to_string();
     assert!(told.contains("no item was marked as gone"), "{told}");
     assert_eq!((gone(&world).await, stored(&world.db).await), (0, before));
-    let troubles = "SELECT count(*) FROM collections WHERE trouble LIKE 'the catalogue lacks%'";
+    let troubles =
+        "SELECT count(*) FROM collections WHERE walk_trouble LIKE 'the catalogue lacks%'";
     assert_eq!(world.db.number(troubles).await, 2);
 
     let accounts = [world.accounts[&Wholesaler::Ownerclan].clone()];
@@ -85,7 +86,10 @@ async fn a_part_of_a_catalogue_is_its_first_items_each_time_and_nothing_else_is_
     let job = world.run(collect_job(&accounts, part)).await;
     assert_eq!((job.state, job.done), (JobState::Done, 3));
     assert_eq!((gone(&world).await, stored(&world.db).await), (0, before));
-    assert_eq!(world.db.number("SELECT count(*) FROM collections WHERE trouble IS NULL").await, 1);
+    assert_eq!(
+        world.db.number("SELECT count(*) FROM collections WHERE walk_trouble IS NULL").await,
+        1
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -154,6 +158,72 @@ async fn one_silent_account_of_eight_holds_up_no_other() {
     }
     let alive = "SELECT count(*) FROM jobs WHERE state = 'running' AND progress_done IS NULL";
     assert_eq!(db.number(alive).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_of_a_list_that_are_not_there_when_they_are_asked_for_are_not_gone_for_that() {
+    let world = World::new(Settings::default().with_items(300)).await;
+    walk(&world, &[Wholesaler::Domeggook]).await;
+    let before = stored(&world.db).await;
+    let nothing = Fault::Answer {
+        status: 200,
+        headers: BTreeMap::new(),
+        body: r#"{"domeggook":[]}"#.to_owned(),
+    };
+    world.simulator().add_fault(FaultRule::new(nothing).route("getItemView"));
+    let job = walk(&world, &[Wholesaler::Domeggook]).await;
+    assert_eq!(job.state, JobState::Done, "{job:?}");
+    assert_eq!((gone(&world).await, stored(&world.db).await), (0, before.clone()));
+    let troubles = "SELECT count(*) FROM collections WHERE walk_trouble IS NOT NULL";
+    assert_eq!(world.db.number(troubles).await, 1);
+
+    // The same where changes are followed: nothing is told as changed here, so that everything may be.
+    world.simulator().clear_faults();
+    let part = Extent { most: Some(50), ..Extent::default() };
+    let accounts = [world.accounts[&Wholesaler::Domeggook].clone()];
+    world.run(collect_job(&accounts, part)).await;
+    // Who asks for a part does not take back that all was asked for.
+    assert_eq!(world.db.number("SELECT count(*) FROM collections WHERE most IS NULL").await, 1);
+    assert_eq!(stored(&world.db).await, before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_of_the_sellers_own_that_has_the_code_stops_nothing() {
+    let world = World::new(Settings::default().with_items(60)).await;
+    let accounts = [world.accounts[&Wholesaler::Ownerclan].clone()];
+    world.run(collect_job(&accounts, Extent::default())).await;
+    let all = stored(&world.db).await.len();
+    world
+        .db
+        .run(
+            "CREATE TEMPORARY TABLE taken AS SELECT product_id FROM wholesale_items ORDER BY key LIMIT 5;
+             DELETE FROM wholesale_items WHERE product_id IN (SELECT product_id FROM taken)",
+        )
+        .await;
+    let job = world.run(collect_job(&accounts, Extent::default())).await;
+    assert_eq!((job.state, job.failed), (JobState::Done, 0), "{job:?}");
+    let told = &job.result.unwrap()[accounts[0].id.to_string()];
+    assert_eq!(told["rejected_because"]["a product of the seller's own has its code"], 5, "{told}");
+    assert_eq!(stored(&world.db).await.len(), all - 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wholesaler_that_says_everything_in_another_way_is_told_of() {
+    let world = World::new(Settings::default().with_items(300)).await;
+    let accounts = [world.accounts[&Wholesaler::Ownerclan].clone()];
+    world.run(collect_job(&accounts, Extent::default())).await;
+    let as_of = "SELECT current_as_of::text FROM collections";
+    let before = (world.db.text(as_of).await, stored(&world.db).await);
+    let oddities = (0..100).map(|number| (number, Oddity::NegativePrice)).collect();
+    let oddities = PerWholesaler { ownerclan: oddities, ..PerWholesaler::default() };
+    let settings = Settings { oddities, ..Settings::default() }.with_items(300);
+    world.simulator().set(settings, world.now());
+    let job = world.run(collect_job(&accounts, Extent::default())).await;
+    assert_eq!((job.state, job.failed), (JobState::Done, 0), "{job:?}");
+    // What was known stays, and is not said to be newer than it is.
+    assert_eq!((world.db.text(as_of).await, stored(&world.db).await), before);
+    let why = world.db.text("SELECT walk_trouble FROM collections").await;
+    assert!(why.contains(" of 300 items could not be used"), "{why}");
 }
 
 /// Bytes of WAL that this database's statements have written.
