@@ -66,7 +66,7 @@ const FRESH_FOR: Duration = Duration::from_secs(300);
 /// So much longer a value is kept for the case that PostgreSQL does not answer.
 const STALE_FOR: Duration = Duration::from_secs(300);
 /// Changes with the shape of the bodies: releases side by side do not read each other's.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 /// An event, and what it reaches of its seller's.
 const RULES: &[(&str, &[&str])] = &[

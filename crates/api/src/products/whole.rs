@@ -64,7 +64,11 @@ struct VariantBody {
     name: String,
     /// On top of the product's price.
     extra_amount: i64,
+    /// On top of the product's cost, where the wholesaler says so.
+    extra_cost_amount: Option<i64>,
     stock: Option<i64>,
+    /// How many the wholesaler has, if that is tracked.
+    wholesale_stock: Option<i64>,
 }
 
 /// A product offered on a platform account.
@@ -148,8 +152,10 @@ impl From<Product> for ProductBody {
 }
 
 impl From<Variant> for VariantBody {
-    fn from(Variant { id, sku, name, extra_amount, stock }: Variant) -> Self {
-        Self { id, sku, name, extra_amount, stock }
+    fn from(variant: Variant) -> Self {
+        let Variant { id, sku, name, extra_amount, extra_cost_amount, stock, wholesale_stock } =
+            variant;
+        Self { id, sku, name, extra_amount, extra_cost_amount, stock, wholesale_stock }
     }
 }
 

@@ -136,6 +136,12 @@ async fn three_accounts_are_collected_and_a_second_run_changes_nothing() {
         assert_eq!((price, &item["currency"]), ((cost * 130 + 999) / 1_000 * 10, &json!("KRW")));
         assert_eq!(item["status"], "draft");
     }
+    let list = format!("{PRODUCTS}?wholesaler=ownerclan&include_variants=true&page_size=100");
+    let items = app.get(&list).await.expect(200).json()["items"].as_array().unwrap().clone();
+    let variants = items.iter().flat_map(|item| item["variants"].as_array().unwrap());
+    let counted = variants.filter(|one| one["wholesale_stock"].is_i64());
+    assert!(counted.count() > 20);
+
     let total = format!("{PRODUCTS}?wholesaler=domeggook&status=draft&page_size=1");
     let counted = app.get(&total).await.expect(200).json()["total"].as_i64().unwrap();
     let rows = "SELECT count(*) FROM wholesale_items WHERE wholesaler = 'domeggook'";

@@ -61,8 +61,12 @@ pub struct Variant {
     pub name: String,
     /// On top of the product's price; may be negative.
     pub extra_amount: i64,
+    /// On top of the product's cost, if that is known; may be negative.
+    pub extra_cost_amount: Option<i64>,
     /// How many the seller has, if that is tracked.
     pub stock: Option<i64>,
+    /// How many the wholesaler has, if that is tracked.
+    pub wholesale_stock: Option<i64>,
 }
 
 /// A product offered on a platform account.
@@ -196,10 +200,9 @@ pub(super) async fn add_extras(
         try_join!(variants, listings).map_err(Error::of(reading.action))?;
     if let Some(rows) = variants {
         let mut by_product: HashMap<Uuid, Vec<Variant>> = HashMap::new();
-        for (product, seller, id, sku, name, extra_amount, stock) in rows {
-            reading.check_seller(seller)?;
-            let variant = Variant { id, sku, name, extra_amount, stock };
-            by_product.entry(product).or_default().push(variant);
+        for row in rows {
+            reading.check_seller(row.seller)?;
+            by_product.entry(row.product).or_default().push(row.into());
         }
         for product in &mut *products {
             product.variants = Some(by_product.remove(&product.id.as_uuid()).unwrap_or_default());
@@ -220,12 +223,50 @@ pub(super) async fn add_extras(
     Ok(())
 }
 
-pub(crate) type VariantSql = (UuidSql, UuidSql, UuidSql, Text, Text, BigInt, Nullable<BigInt>);
-type VariantRow = (Uuid, Uuid, Uuid, String, String, i64, Option<i64>);
+pub(crate) type VariantSql = (
+    UuidSql,
+    UuidSql,
+    UuidSql,
+    Text,
+    Text,
+    BigInt,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
+
+#[derive(Queryable)]
+struct VariantRow {
+    product: Uuid,
+    seller: Uuid,
+    id: Uuid,
+    sku: String,
+    name: String,
+    extra_amount: i64,
+    extra_cost_amount: Option<i64>,
+    stock: Option<i64>,
+    wholesale_stock: Option<i64>,
+}
+
+impl From<VariantRow> for Variant {
+    fn from(row: VariantRow) -> Self {
+        Self {
+            id: row.id,
+            sku: row.sku,
+            name: row.name,
+            extra_amount: row.extra_amount,
+            extra_cost_amount: row.extra_cost_amount,
+            stock: row.stock,
+            wholesale_stock: row.wholesale_stock,
+        }
+    }
+}
 
 pub(crate) fn variants_statement(seller: SellerId, products: Vec<Uuid>) -> Statement<VariantSql> {
     Statement::new(
-        "SELECT product_id, seller_id, id, sku, name, extra_amount, stock FROM product_variants
+        "SELECT product_id, seller_id, id, sku, name, extra_amount, extra_cost_amount, stock,
+             wholesale_stock
+         FROM product_variants
          WHERE product_id = ANY($1) AND seller_id = $2 ORDER BY product_id, sku",
         vec![Bind::from(products), Bind::from(seller)],
     )
