@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jebi_batch::Clock;
+use jebi_db_optimizer::jobs::{Job, find};
 use jebi_db_optimizer::testing::TestDatabase;
 use jebi_db_optimizer::{Config as PoolConfig, Pool, random};
 use jebi_domain::{AccountKind, JobId, JobState, SellerId};
@@ -13,7 +14,7 @@ use jebi_work::{Collector, Config, Extent, Kinds, Runner, Wake, collect_job};
 
 use crate::child::{Worker, say, told};
 use crate::collect::support::{account, outside, start, without_limits};
-use crate::fixture::{ended, quick};
+use crate::fixture::quick;
 
 const DATABASE: &str = "JEBI_TEST_COLLECTOR_OF";
 const OUTSIDE: &str = "JEBI_TEST_COLLECTOR_FROM";
@@ -117,11 +118,17 @@ impl Moment {
     }
 
     /// Waits for it; a collection that is over before has had it.
-    async fn come(self, db: &TestDatabase, simulator: &Simulator) {
-        let row = "SELECT CASE WHEN state IN ('queued', 'running')
-                       THEN coalesce(progress_done, 0) ELSE 9e15 END::bigint FROM jobs";
+    async fn come(
+        self,
+        db: &TestDatabase,
+        (seller, job): (SellerId, JobId),
+        simulator: &Simulator,
+    ) {
+        let mut tick = tokio::time::interval(Duration::from_millis(1));
         loop {
-            let done = db.number(row).await;
+            tick.tick().await;
+            let job = find(&db.pool, seller, job).await.unwrap().unwrap();
+            let done = i64::try_from(job.done).unwrap();
             let has_come = match self {
                 Self::Call(call) => simulator.log().len() > call,
                 Self::Committed(items) => done > items,
@@ -130,9 +137,21 @@ impl Moment {
                     done >= items && db.number(rows).await > 0
                 }
             };
-            if has_come || done > 8_000_000_000_000_000 {
+            if has_come || job.state.is_ended() {
                 return;
             }
+        }
+    }
+}
+
+/// The job once it has ended. It is not asked for all the time: the collector needs the machine.
+async fn collected(db: &TestDatabase, seller: SellerId, job: JobId) -> Job {
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    loop {
+        tick.tick().await;
+        let job = find(&db.pool, seller, job).await.unwrap().unwrap();
+        if job.state.is_ended() {
+            return job;
         }
     }
 }
@@ -147,7 +166,7 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
 
     let (db, seller, job) = asked(kind).await;
     let worker = collector(&db, &base);
-    let job = ended(&db, seller, job).await;
+    let job = collected(&db, seller, job).await;
     let memory = worker.most_memory();
     drop(worker);
     assert!(memory < MOST_MEMORY, "{} MB", memory >> 20);
@@ -163,7 +182,7 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
         let (db, seller, job) = asked(kind).await;
         let moment = Moment::any(calls, read);
         let mut worker = collector(&db, &base);
-        moment.come(&db, &simulator).await;
+        moment.come(&db, (seller, job), &simulator).await;
         worker.signal("KILL");
         assert!(!worker.end());
         // As if its lease had ended.
@@ -173,7 +192,7 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
         )
         .await;
         let worker = collector(&db, &base);
-        let job = ended(&db, seller, job).await;
+        let job = collected(&db, seller, job).await;
         drop(worker);
         assert_eq!((job.state, job.failed), (JobState::Done, 0), "{moment:?} {job:?}");
         assert_eq!(catalogue(&db).await, undisturbed, "{moment:?}");
