@@ -28,6 +28,8 @@ pub(super) struct Tally {
     pub(super) gone: u64,
     /// Listings whose platforms are to hear of changes.
     pub(super) listings: u64,
+    /// Products that were written by an attempt whose page is read once more, and so come again as they are.
+    recounted: u64,
 }
 
 impl Tally {
@@ -84,18 +86,25 @@ impl Tally {
     /// That of an attempt which begins again where `self` was taken: what `later` has read since is read once more, what it has
     /// written is written.
     pub(super) fn again(&self, later: &Self) -> Self {
+        let written = |tally: &Self| tally.created + tally.changed;
         Self {
             created: later.created,
             changed: later.changed,
             gone: later.gone,
             listings: later.listings,
+            recounted: self.recounted + (written(later) - written(self)),
             ..self.clone()
         }
     }
 
     /// Products of ours that were read.
     pub(super) fn known(&self) -> u64 {
-        self.created + self.changed + self.unchanged
+        self.created + self.changed + self.unchanged - self.recounted
+    }
+
+    /// Items that something has come of, each once.
+    pub(super) fn taken(&self) -> u64 {
+        self.known() + self.skipped + self.of_others + self.rejected()
     }
 
     pub(super) fn rejected(&self) -> u64 {
@@ -121,5 +130,21 @@ impl Tally {
             "listings_to_push": self.listings,
             "note": note,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_once_more_is_counted_once() {
+        let at_place = Tally { read: 100, created: 90, skipped: 10, ..Tally::default() };
+        let later = Tally { read: 180, created: 160, skipped: 20, ..Tally::default() };
+        let mut again = at_place.again(&later);
+        // The 80 of before, 70 of which are there by now, and 20 more.
+        again.read += 100;
+        (again.unchanged, again.skipped, again.created) = (70, 20, again.created + 20);
+        assert_eq!((again.read, again.created, again.taken()), (200, 180, 200));
     }
 }

@@ -214,11 +214,10 @@ impl Walking<'_> {
         self.plan.most.is_none()
     }
 
-    /// How many items it may still take; what comes again is none.
+    /// How many items it may still take.
     fn left(&self) -> usize {
-        let Tally { read, repeated, .. } = &self.walk.tally;
         let most = self.plan.most.unwrap_or(u64::MAX);
-        usize::try_from(most.saturating_sub(read - repeated)).unwrap_or(usize::MAX)
+        usize::try_from(most.saturating_sub(self.walk.tally.taken())).unwrap_or(usize::MAX)
     }
 
     fn target(&self) -> Target {
@@ -257,7 +256,8 @@ impl Walking<'_> {
             };
             // A file is of the moment in which it was asked for, however long it takes to come.
             let read_at = if is_file { opened_at } else { asked_at };
-            let is_last = read.next.is_none() || read.read - read.repeated >= self.left();
+            let items = read.products.len() + read.rejected.len();
+            let is_last = read.next.is_none() || items >= self.left();
             asked_at = self.collector.now();
             let next = async { if is_last { None } else { pages.next().await } };
             let (taken, next) = futures::join!(self.take(read, read_at), next);
@@ -272,7 +272,7 @@ impl Walking<'_> {
     /// Brings a page into the catalogue, together with the place behind it.
     async fn take(&mut self, mut page: Page, read_at: DateTime<Utc>) -> Result<(), Failure> {
         let left = self.left();
-        if page.read - page.repeated > left {
+        if page.products.len() + page.rejected.len() > left {
             page.products.truncate(left);
             page.rejected.truncate(left - page.products.len());
             page.read = page.products.len() + page.rejected.len() + page.repeated;
@@ -342,7 +342,7 @@ impl Walking<'_> {
         if has_moved {
             walk.at_place = (walk.tally.clone(), walk.pages);
         }
-        let done = count(walk.tally.read - walk.tally.repeated);
+        let done = count(walk.tally.taken());
         let total = told.min(self.plan.most.unwrap_or(u64::MAX));
         let gain = self.gain(&mut walk, (done, count(total).max(done)), None);
         let payload = json!(Plan { walk: Some(walk.clone()), ..self.plan.clone() });
@@ -462,7 +462,7 @@ impl Walking<'_> {
             collection::forget_seen(&transaction, self.seen_by()).await?;
         }
         let mut walk = self.walk.clone();
-        let done = count(walk.tally.read - walk.tally.repeated);
+        let done = count(walk.tally.taken());
         let gain = self.gain(&mut walk, (done, done), note.as_deref());
         work.finish(transaction, self.number, Outcome::Done, &gain).await?;
         Ok(())
