@@ -35,10 +35,12 @@ async fn vacuum_t(db: &TestDatabase) {
     }
 }
 
+/// What is advised, but for slow statements: on a busy machine any may be one, and a test of their own is about them.
 async fn kinds(db: &TestDatabase) -> Vec<&'static str> {
     let advice = advise(&seen(db).await, &Known::default());
     assert!(advice.iter().all(|advice| !advice.evidence.is_empty() && !advice.action.is_empty()));
-    advice.into_iter().map(|advice| advice.kind).collect()
+    let kinds = advice.into_iter().map(|advice| advice.kind);
+    kinds.filter(|kind| *kind != "slow_statement").collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
