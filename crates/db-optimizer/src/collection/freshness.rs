@@ -107,8 +107,8 @@ impl Trouble {
     }
 }
 
-/// Accounts in use whose last walk, or last attempt to follow, went wrong, each once, the latest first; at most 100. Statements: 1. Reads across sellers, and
-/// nothing of theirs.
+/// Accounts in use whose last walk, or last attempt to follow, went wrong, each once, the latest first; at most 100. Statements: 1.
+/// Reads across sellers, and nothing of theirs.
 ///
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].

@@ -30,8 +30,9 @@ pub struct Source {
 /// Brings a batch into the catalogue, in a transaction of its seller: products that are new with their offers, variants and
 /// first prices, by the seller's rule; of those that are known, costs and wholesale stock alone. `None` where not all of the batch
 /// could be merged, because an item has been read by somebody else since it was compared, or the batch is gone: the transaction
-/// must not be committed then, and all of it be compared again. Each product that changes leaves an event. Statements: 3 for costs and stocks, 1 more for
-/// details and 2 for variants; 7 for products that are new, and 1 for their variants. In one round trip once prepared.
+/// must not be committed then, and all of it be compared again. Each product that changes leaves an event. Statements: 3 for
+/// costs and stocks, 1 more for details and 2 for variants; 7 for products that are new, and 1 for their variants. In one round
+/// trip once prepared.
 ///
 /// # Errors
 /// [`Error::Exists`] where somebody else stores one of them at the same moment: to be tried again from the start.

@@ -211,3 +211,21 @@ impl Attempt<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jebi_batch::wholesaler::Key;
+
+    use super::*;
+
+    #[test]
+    fn a_page_of_which_most_is_missing_is_doubted() {
+        let missing = |items: usize| {
+            let key = |n: usize| Key::new(&n.to_string());
+            Page { missing: (0..items).filter_map(key).collect(), ..Page::default() }
+        };
+        assert_eq!(is_doubtful(&missing(20)), None);
+        let why = is_doubtful(&missing(21)).unwrap();
+        assert!(why.starts_with("of 21 items") && why.contains("know 21"), "{why}");
+    }
+}
