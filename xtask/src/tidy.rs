@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("jebi-domain", &[]),
     ("jebi-cache", &[]),
     ("jebi-monitor", &[]),
+    ("jebi-load", &["jebi-monitor"]),
     ("jebi-db-optimizer", &["jebi-domain", "jebi-monitor"]),
     // The simulator is for its tests alone: they are the proof that nobody blocks us.
     ("jebi-batch", &["jebi-domain", "jebi-monitor", "jebi-simulator"]),
@@ -40,12 +41,14 @@ const ARROWS: &[(&str, &[&str])] = &[
             "jebi-db-optimizer",
             "jebi-batch",
             "jebi-work",
+            "jebi-load",
             // For its tests alone.
             "jebi-simulator",
         ],
     ),
     ("jebi-simulator", &["jebi-domain"]),
-    ("jebi-bench", &["jebi-domain"]),
+    // The layer whose cost it measures, and what to send.
+    ("jebi-bench", &["jebi-domain", "jebi-db-optimizer", "jebi-load"]),
     ("xtask", &[]),
 ];
 
