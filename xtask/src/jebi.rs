@@ -33,18 +33,38 @@ pub(crate) fn build() -> Result<PathBuf> {
 ///
 /// When it does not compile.
 pub(crate) fn program(package: &str, name: &str) -> Result<PathBuf> {
-    let mut build = command::cargo(["build", "-p", package, "--bin", name])
+    let [program] = programs([(package, name)], "dev")?;
+    Ok(program)
+}
+
+/// The same of several in one go, in a profile of cargo's: each alone would be built with its own choice of its dependencies'
+/// features, and so undo what the other has built.
+///
+/// # Errors
+///
+/// When one does not compile.
+pub(crate) fn programs<const N: usize>(
+    wanted: [(&str, &str); N],
+    profile: &str,
+) -> Result<[PathBuf; N]> {
+    let mut build = command::cargo(["build", "--profile", profile])
+        .args(wanted.iter().flat_map(|(package, name)| ["-p", package, "--bin", name]))
         .arg("--message-format=json-render-diagnostics")
         .stdout(Stdio::piped())
         .spawn()
         .context("cannot run cargo")?;
     let messages = build.stdout.take().context("cargo has no standard output")?;
-    let mut binary = None;
+    let mut binaries = wanted.map(|_| None);
     for line in BufReader::new(messages).lines() {
-        binary = executable(&line?, name).or(binary);
+        let line = line?;
+        for ((_, name), binary) in wanted.iter().zip(&mut binaries) {
+            *binary = executable(&line, name).or(binary.take());
+        }
     }
-    ensure!(build.wait()?.success(), "{name} does not compile: correct what cargo says above");
-    binary.with_context(|| format!("cargo does not say where it put {name}"))
+    let names = wanted.map(|(_, name)| name).join(" and ");
+    ensure!(build.wait()?.success(), "{names} do not compile: correct what cargo says above");
+    let found = binaries.into_iter().flatten().collect::<Vec<_>>().try_into().ok();
+    found.with_context(|| format!("cargo does not say where it put {names}"))
 }
 
 /// Where cargo put the program of this name, where its message says so.

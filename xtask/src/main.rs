@@ -11,6 +11,7 @@
 
 mod api_fuzz;
 mod apt;
+mod bench;
 mod browser;
 mod ci;
 mod codegen;
@@ -72,6 +73,12 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Measure everything against a baseline and against what the machine allows, and write a report
+    Bench {
+        /// Handed on to `jebi-bench`: `cargo xtask bench --help` lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Check all that a change must pass: tidy, fmt, clippy, deny, docs, test
     Ci,
     /// Import orders from a CSV file (plain or .zst) into dev's database
@@ -117,6 +124,9 @@ fn run(chore: Chore) -> Result<ExitCode> {
         // clap swallows a leading `--`, which `cargo test` must see: `cargo xtask test -- --nocapture`.
         Chore::Test { .. } => {
             return test::run(&std::env::args_os().skip(2).collect::<Vec<_>>());
+        }
+        Chore::Bench { .. } => {
+            return bench::run(&std::env::args_os().skip(2).collect::<Vec<_>>());
         }
         Chore::Ci => return ci::run(),
         Chore::Import(options) => return import::run(&options),

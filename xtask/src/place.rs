@@ -18,6 +18,9 @@ pub(crate) enum Purpose {
     Dev,
     /// Made anew for each `test`.
     Test,
+    /// Made anew for each `bench`.
+    #[value(name = "bench-services")]
+    Bench,
 }
 
 impl Purpose {
@@ -25,6 +28,8 @@ impl Purpose {
         match self {
             Self::Dev => "dev",
             Self::Test => "test",
+            // Its reports are in target/bench.
+            Self::Bench => "bench-services",
         }
     }
 }

@@ -260,6 +260,8 @@ const COMMON: &[&str] = &[
 fn settings(purpose: Purpose) -> &'static [&'static str] {
     match purpose {
         Purpose::Dev => &["max_connections=300"],
+        // As a small server in production: a quarter of 4 GB, and what is committed is on disk.
+        Purpose::Bench => &["max_connections=500", "shared_buffers=1GB", "synchronous_commit=on"],
         // Its data are made anew for each run, so they need not survive a crash.
         // The statistics of statements are of all databases together: what one test looks for, others must not push out.
         Purpose::Test => &[

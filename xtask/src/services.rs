@@ -71,7 +71,9 @@ pub(crate) fn start(place: &Place, kept: &mut Kept, watcher: &mut Watcher<'_>) -
     };
     if redis_url.is_none() {
         match place.purpose {
-            Purpose::Dev => eprintln!("running without Redis, on memory alone: {}", redis::ADVICE),
+            Purpose::Dev | Purpose::Bench => {
+                eprintln!("running without Redis, on memory alone: {}", redis::ADVICE)
+            }
             Purpose::Test => bail!("the tests need a Redis: {}", redis::ADVICE),
         }
     }

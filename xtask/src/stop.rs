@@ -1,4 +1,4 @@
-//! `cargo xtask stop`: ends what `dev` started, and what a killed `test` left behind.
+//! `cargo xtask stop`: ends what `dev` started, and what a killed `test` or `bench` left behind.
 
 use anyhow::Result;
 
@@ -12,16 +12,16 @@ pub(crate) fn run() -> Result<()> {
     let dev = Place::open(Purpose::Dev)?;
     let _lock = dev.lock()?;
     let had_dev = record::end_all(&dev)?;
-    let had_test = end_abandoned_test()?;
-    println!("{}", if had_dev || had_test { "stopped" } else { "nothing is running" });
+    let (had_test, had_bench) = (end_abandoned(Purpose::Test)?, end_abandoned(Purpose::Bench)?);
+    println!("{}", if had_dev || had_test || had_bench { "stopped" } else { "nothing is running" });
     Ok(())
 }
 
-/// A test that is at work holds its lock and goes on.
-fn end_abandoned_test() -> Result<bool> {
-    let test = Place::open(Purpose::Test)?;
-    match test.try_lock()? {
-        Some(_lock) => record::end_all(&test),
+/// What is at work holds its lock and goes on.
+fn end_abandoned(purpose: Purpose) -> Result<bool> {
+    let place = Place::open(purpose)?;
+    match place.try_lock()? {
+        Some(_lock) => record::end_all(&place),
         None => Ok(false),
     }
 }

@@ -57,7 +57,8 @@ const RESERVED: &[(&str, &[&str])] = &[
     ("diesel", &["jebi-db-optimizer"]),
     ("diesel-async", &["jebi-db-optimizer"]),
     ("diesel_migrations", &["jebi-db-optimizer"]),
-    ("tokio-postgres", &["jebi-db-optimizer"]),
+    // The bench's for its baseline, which is to be without the query layer.
+    ("tokio-postgres", &["jebi-db-optimizer", "jebi-bench"]),
     ("reqwest", &["jebi-batch", "jebi-simulator", "jebi-bench"]),
     ("actix-*", &["jebi-api", "jebi-simulator", "jebi-bench"]),
 ];

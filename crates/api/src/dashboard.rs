@@ -16,7 +16,7 @@ use jebi_domain::{Scope, api_key_digest};
 use self::session::LASTS_SECONDS;
 use crate::auth::{Operator, PerformanceRead, find_watcher};
 use crate::params::Params;
-use crate::performance::{Feeds, series_figures, stream};
+use crate::performance::{Feeds, benchmarks_shown, series_figures, stream};
 use crate::problem::Problem;
 use crate::state::State;
 
@@ -41,7 +41,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
                 web::scope("/api")
                     .wrap(from_fn(session::authenticate))
                     .service(events)
-                    .service(series_figures),
+                    .service(series_figures)
+                    .service(benchmarks_shown),
             ),
     );
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub mod auth;
+mod benchmark;
 mod body;
 mod cached;
 pub mod command;

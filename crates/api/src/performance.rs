@@ -1,6 +1,7 @@
 //! What the service measures about itself, for operators.
 
 mod api;
+mod benchmark;
 mod cache;
 mod collected;
 mod database;
@@ -16,6 +17,7 @@ mod stream;
 mod wholesalers;
 
 pub(crate) use self::api::api_figures;
+pub(crate) use self::benchmark::{benchmark_run, benchmarks, benchmarks_shown, start_benchmark};
 pub(crate) use self::cache::cache_figures;
 pub(crate) use self::database::database_figures;
 pub(crate) use self::optimize::{optimization, start_optimization};

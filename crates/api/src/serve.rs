@@ -17,6 +17,7 @@ use tokio::time::MissedTickBehavior;
 use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
+use crate::benchmark::Benchmark;
 use crate::monitoring::{sample, sample_queue};
 use crate::performance::{explain, follow_database, follow_keys};
 use crate::problem::causes;
@@ -54,7 +55,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
     // Not the relay's own: who looks must not keep it from vouching.
-    let watching = settings.connect_beside()?;
+    let (watching, measuring) = (settings.connect_beside()?, settings.connect_beside()?);
     let (workers, collectors) = (settings.workers, settings.collectors);
     let schedules = settings.schedules.clone();
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
@@ -80,6 +81,16 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let outside =
         work::outside(Arc::clone(&state.outside), Arc::clone(&state.master_key), addresses);
     let hands = Hands { workers, collectors, optimizer, outside, schedules };
+    let benchmark = Benchmark {
+        address: state.address,
+        db: measuring,
+        keys: Arc::clone(&state.own_keys),
+        master_key: Arc::clone(&state.master_key),
+    };
+    let measuring = {
+        let (wake, stop) = (state.jobs.clone(), state.stop.clone().cancelled_owned());
+        tokio::spawn(work::measure(benchmark, wake, stop))
+    };
     let working = for_work.map(|db| {
         let (wake, stop) = (state.jobs.clone(), state.stop.clone().cancelled_owned());
         tokio::spawn(hands.work(db, wake, stop))
@@ -88,6 +99,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let served = listen(listener, state.clone()).await;
     // It was cancelled by the signal already, where there was one.
     stop.cancel();
+    measuring.await?;
     if let Some(working) = working {
         working.await?;
     }

@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::KnownKeys;
+use crate::benchmark::OwnKeys;
 use crate::cached::Caches;
 use crate::jobs::Streams;
 use crate::limits::Limits;
@@ -30,6 +31,8 @@ use crate::work::accounts_outside;
 pub(crate) struct State(Arc<Shared>);
 
 pub(crate) struct Shared {
+    /// Where this process listens.
+    pub(crate) address: SocketAddr,
     pub(crate) db: Pool,
     /// Connections to watch by, which no request waits for.
     pub(crate) watching: Pool,
@@ -60,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) cursors: CursorKey,
     pub(crate) sessions: SessionKey,
     pub(crate) known_keys: KnownKeys,
+    /// Those that this process asks itself with.
+    pub(crate) own_keys: Arc<OwnKeys>,
     pub(crate) limits: Limits,
     pub(crate) master_key: Arc<MasterKey>,
 }
@@ -87,6 +92,7 @@ impl State {
         let monitoring = Monitoring::new(instance, log, &settings.schedules);
         let timings = Timings::new(Arc::clone(&monitoring.monitor));
         let state = Self(Arc::new(Shared {
+            address,
             db,
             watching,
             caches: Caches::new(settings.cache())?,
@@ -104,6 +110,7 @@ impl State {
             cursors: settings.master_key.cursor_key(),
             sessions: settings.master_key.session_key(),
             known_keys: KnownKeys::default(),
+            own_keys: Arc::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: Arc::new(settings.master_key),
             outside: accounts_outside(),

@@ -14,6 +14,7 @@ use jebi_work::{
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
+use crate::benchmark::{BENCHMARK, Benchmark};
 use crate::serve::{keep_house, stop_signal};
 use crate::settings::Settings;
 
@@ -24,6 +25,22 @@ fn kinds(optimizer: Optimizer) -> Kinds {
         let optimizer = Arc::clone(&optimizer);
         async move { optimizer.run(&work).await }
     })
+}
+
+/// The jobs that only a process does that answers requests.
+fn kinds_of_requests(benchmark: Benchmark) -> Kinds {
+    let benchmark = Arc::new(benchmark);
+    Kinds::default().with(BENCHMARK, Policy::ONE, move |work: Arc<Work>| {
+        let benchmark = Arc::clone(&benchmark);
+        async move { benchmark.run(&work).await }
+    })
+}
+
+/// Measures this process when it is asked to, whoever does its other jobs, until `stop` is done.
+pub(crate) async fn measure(benchmark: Benchmark, wake: Wake, stop: impl Future<Output = ()>) {
+    let config = Config { workers: 1, ..Config::default() };
+    let db = benchmark.db.clone();
+    Runner::new(db, kinds_of_requests(benchmark), config, &wake).run(stop).await;
 }
 
 /// The jobs that wait for wholesalers most of the time.

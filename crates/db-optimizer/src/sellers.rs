@@ -93,6 +93,29 @@ pub async fn of(pool: &Pool, seller: SellerId) -> Result<Option<Seller>, Error> 
     Ok(found.map(|(id, key_salt)| Seller { id: id.into(), key_salt }))
 }
 
+/// The sellers with most orders, most first; those without any are left out. Statements: 1. Reads across sellers, and nothing of
+/// theirs: it finds who asks most.
+///
+/// # Errors
+/// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].
+pub async fn largest(pool: &Pool, most: u16) -> Result<Vec<Seller>, Error> {
+    let statement = Statement::<(UuidSql, Binary)>::new(
+        "SELECT s.id, s.key_salt
+         FROM (
+             SELECT seller_id, sum(orders) AS orders FROM order_totals WHERE grain = 'all' GROUP BY seller_id
+         ) AS t
+         JOIN sellers AS s ON s.id = t.seller_id
+         WHERE t.orders > 0
+         ORDER BY t.orders DESC, s.id
+         LIMIT $1",
+        vec![Bind::from(i64::from(most))],
+    );
+    let connection = pool.get().await?;
+    let found: Vec<(Uuid, Vec<u8>)> =
+        statement.all(&connection).await.map_err(Error::of("find the largest sellers"))?;
+    Ok(found.into_iter().map(|(id, key_salt)| Seller { id: id.into(), key_salt }).collect())
+}
+
 /// The seller of this name. Statements: 1.
 ///
 /// # Errors

@@ -147,6 +147,17 @@ pub struct Second {
     pub longest_us: u64,
 }
 
+/// The times of a request, from the beginning of the run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct When {
+    /// It was to be sent.
+    pub(crate) intended: Duration,
+    /// It was.
+    pub(crate) sent: Duration,
+    /// The answer was there.
+    pub(crate) ended: Duration,
+}
+
 /// What a run has measured.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
@@ -165,7 +176,7 @@ pub struct Measured {
     pub hits: Latency,
     /// Of those from the database.
     pub misses: Latency,
-    /// Of refusals.
+    /// Of refusals, from when the request was really sent: whether the service says no at once.
     pub refusals: Latency,
     /// Bytes of bodies.
     pub body_bytes: u64,
@@ -200,13 +211,9 @@ impl Measured {
         }
     }
 
-    /// Notes an answer that ended `at`, from the beginning, and took `took` from when it was to be sent.
-    pub(crate) fn note(
-        &mut self,
-        kind: usize,
-        done: &Result<Answer, Failure>,
-        (took, at): (Duration, Duration),
-    ) {
+    pub(crate) fn note(&mut self, kind: usize, done: &Result<Answer, Failure>, when: When) {
+        let When { intended, sent, ended: at } = when;
+        let took = at.saturating_sub(intended);
         let second = usize::try_from(at.as_secs()).unwrap_or(0);
         if self.by_second.len() <= second {
             self.by_second.resize(second + 1, Second::default());
@@ -232,7 +239,7 @@ impl Measured {
         }
         second.errors += counts.errors();
         if counts.refused > 0 {
-            self.refusals.record(took);
+            self.refusals.record(at.saturating_sub(sent));
         }
         if counts.hits > 0 {
             self.hits.record(took);
@@ -300,8 +307,10 @@ mod tests {
     fn each_answer_is_counted_as_what_it_is() {
         let kinds = [Kind { name: "page".to_owned(), is_write: false }];
         let mut measured = Measured::new(&kinds);
-        let took = Duration::from_millis(4);
-        let at = |seconds| (took, Duration::from_secs(seconds));
+        let at = |seconds| {
+            let ended = Duration::from_secs(seconds) + Duration::from_millis(4);
+            When { intended: Duration::from_secs(seconds), sent: ended / 2, ended }
+        };
         measured.note(0, &answer(200, false, Some(Level::Hit)), at(0));
         measured.note(0, &answer(304, false, Some(Level::Miss)), at(0));
         measured.note(0, &answer(201, false, None), at(2));

@@ -55,6 +55,12 @@ impl Request {
         Self { kind, bytes, numbers }
     }
 
+    /// As it is sent, with zeros where a number stands.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Writes it for the `number`-th send.
     pub(crate) fn write(&self, number: u64, into: &mut Vec<u8>) {
         into.clear();

@@ -11,7 +11,7 @@ use tokio::time::MissedTickBehavior;
 
 use crate::client::Connection;
 use crate::generator::{Generator, thread_cpu, watch_the_clock};
-use crate::measured::{Counts, Latency, Measured};
+use crate::measured::{Counts, Latency, Measured, When};
 use crate::plan::{Plan, Unfit};
 use crate::request::Mix;
 
@@ -144,9 +144,10 @@ impl Load<'_> {
         while let Some((slot, intended)) = self.take(next).await {
             let request = self.mix.at(slot);
             request.write(slot, &mut bytes);
+            let sent = self.began.elapsed();
             let done = connection.exchange(&bytes, |_| {}).await;
-            let at = self.began.elapsed();
-            measured.borrow_mut().note(request.kind, &done, (at.saturating_sub(intended), at));
+            let when = When { intended, sent, ended: self.began.elapsed() };
+            measured.borrow_mut().note(request.kind, &done, when);
         }
     }
 

@@ -112,14 +112,6 @@ impl Scenario {
     }
 }
 
-/// A page of the first shop's orders, as it would be asked for.
-#[must_use]
-pub fn page_of_orders(key: &str, headers: &[(&str, &str)]) -> Request {
-    let authorization = format!("Bearer {key}");
-    let headers = [&[("authorization", authorization.as_str())], headers].concat();
-    Request::new(0, ("GET", ORDERS), &headers, None)
-}
-
 async fn page(
     connection: &mut Connection,
     authorization: &str,

@@ -1,0 +1,82 @@
+//! What processes have taken of the machine, as the kernel counts it. Nothing is known where there is no `/proc`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The kernel counts in hundredths of a second for whoever asks by `/proc`, on every architecture that Linux runs on here.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The fields of `/proc/PID/stat` after the name, which may hold blanks and brackets.
+fn stat(pid: u32) -> Option<Vec<String>> {
+    let stat = std::fs::read_to_string(PathBuf::from(format!("/proc/{pid}/stat"))).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    Some(rest.split(' ').map(str::to_owned).collect())
+}
+
+fn ticks(fields: &[String], range: std::ops::Range<usize>) -> Duration {
+    let sum: u64 = fields[range].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    TICK * u32::try_from(sum).unwrap_or(u32::MAX)
+}
+
+/// CPU time that a process has taken, threads that ended among it.
+pub(crate) fn cpu(pid: u32) -> Option<Duration> {
+    stat(pid).filter(|fields| fields.len() > 15).map(|fields| ticks(&fields, 11..13))
+}
+
+/// CPU time of a process, of its children and of those that have ended.
+pub(crate) fn cpu_of_family(pid: u32) -> Option<Duration> {
+    let own = stat(pid).filter(|fields| fields.len() > 15).map(|fields| ticks(&fields, 11..15))?;
+    let children = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
+        let child: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let fields = stat(child).filter(|fields| fields.len() > 15)?;
+        (fields[1] == pid.to_string()).then(|| ticks(&fields, 11..13))
+    });
+    Some(own + children.sum::<Duration>())
+}
+
+/// Memory that a process holds at this moment and no other shares with it being counted as well, in MB (RSS).
+pub(crate) fn resident_mb(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<f64>().ok().map(|kb| kb / 1024.0)
+}
+
+/// The process that a process was started by.
+pub(crate) fn parent(pid: u32) -> Option<u32> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
+/// Does `work` with this thread, and all that it starts, on one core. Where that cannot be had it is done on any: `false`.
+#[cfg(target_os = "linux")]
+pub(crate) fn on_core<T>(core: usize, work: impl FnOnce(bool) -> T) -> T {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let Ok(before) = sched_getaffinity(None) else { return work(false) };
+    let mut only = CpuSet::new();
+    only.set(core);
+    let is_pinned = before.is_set(core) && sched_setaffinity(None, &only).is_ok();
+    let done = work(is_pinned);
+    if is_pinned {
+        // It was so before: it can be so again.
+        let _ = sched_setaffinity(None, &before);
+    }
+    done
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn on_core<T>(_: usize, work: impl FnOnce(bool) -> T) -> T {
+    work(false)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_known() {
+        let own = std::process::id();
+        assert!(cpu(own).is_some() && cpu_of_family(own) >= cpu(own));
+        assert!(resident_mb(own).is_some_and(|mb| mb > 1.0));
+        assert!(parent(own).is_some());
+        assert_eq!(cpu(u32::MAX), None);
+    }
+}

@@ -1,0 +1,42 @@
+//! `cargo xtask bench`: everything measured, with servers of its own.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+use crate::kept::Kept;
+use crate::place::{Place, Purpose};
+use crate::watcher::Watcher;
+use crate::{command, environment, jebi, record, services};
+
+/// As fast as a release but for the last of the linker's work, which costs a newcomer minutes.
+const PROFILE: &str = "release-fast";
+
+/// The answer is that of `jebi-bench`, to which the arguments are handed on.
+///
+/// # Errors
+///
+/// When the servers cannot be set up or something does not compile.
+pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
+    let programs = [("jebi-bench", "jebi-bench"), ("jebi-api", "jebi")];
+    let [bench, jebi] = jebi::programs(programs, PROFILE)?;
+    let mut run = Command::new(bench);
+    run.arg("run").args(arguments).current_dir(environment::checkout());
+    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+        return Ok(command::exit_code(command::status(&mut run)?));
+    }
+    let place = Place::open(Purpose::Bench)?;
+    let _lock = place.lock()?;
+    record::end_all(&place)?;
+    // What a run measures does not hang on what runs before it left.
+    place.wipe()?;
+    let mut kept = Kept::load(&place)?;
+    let mut watcher = Watcher::start(&place)?;
+    let services = services::start(&place, &mut kept, &mut watcher)?;
+    run.env("JEBI_BIN", jebi).env("DATABASE_URL", services.database.url);
+    run.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
+    let status = command::status(&mut run)?;
+    watcher.stop()?;
+    Ok(command::exit_code(status))
+}
