@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest, ResponseError as _};
@@ -105,7 +105,7 @@ impl From<Problem> for Refused {
 
 async fn admit(request: &ServiceRequest) -> Result<(Arc<Caller>, Option<Budget>), Refused> {
     let state = request.app_data::<Data<State>>().ok_or_else(Problem::internal)?;
-    let sent = bearer(request.request()).ok_or_else(Problem::unauthorized)?;
+    let sent = bearer(request.headers()).ok_or_else(Problem::unauthorized)?;
     let Some(caller) = find(state, sent).await? else {
         let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let address = request.peer_addr().map_or(unknown, |peer| peer.ip());
@@ -115,18 +115,16 @@ async fn admit(request: &ServiceRequest) -> Result<(Arc<Caller>, Option<Budget>)
         })?;
         return Err(Problem::unauthorized().into());
     };
-    if !caller.is_limited {
-        return Ok((caller, None));
-    }
-    let budget = state.limits.take(caller.key).map_err(|(seconds, budget)| {
+    let budget = caller.take_budget(state).map_err(|(seconds, budget)| {
         let what = "this API key has used its requests of the minute";
         Refused { problem: Problem::too_many_requests(what, seconds), budget: Some(budget) }
     })?;
     Ok((caller, budget))
 }
 
-fn bearer(request: &HttpRequest) -> Option<&str> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+/// The key that was sent.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, key) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
@@ -140,11 +138,8 @@ async fn find(state: &Shared, key: &str) -> Result<Option<Arc<Caller>>, Problem>
 
 /// Whose key has this digest.
 async fn find_digest(state: &Shared, digest: [u8; 32]) -> Result<Option<Arc<Caller>>, Problem> {
-    let known = || known_since(state, &digest, TRUSTED_FOR);
+    let known = || known_now(state, &digest);
     if let Some(caller) = known() {
-        return Ok(Some(caller));
-    }
-    if let Some(caller) = state.own_keys.find(&digest) {
         return Ok(Some(caller));
     }
     let _permit = state.known_keys.look_ups.acquire().await.map_err(|_| Problem::internal())?;
@@ -153,6 +148,11 @@ async fn find_digest(state: &Shared, digest: [u8; 32]) -> Result<Option<Arc<Call
         Some(caller) => Ok(Some(caller)),
         None => look_up(state, &state.db, digest).await,
     }
+}
+
+/// Whose key has this digest, where that need not be looked up.
+pub(crate) fn known_now(state: &Shared, digest: &[u8; 32]) -> Option<Arc<Caller>> {
+    known_since(state, digest, TRUSTED_FOR).or_else(|| state.own_keys.find(digest))
 }
 
 /// Whose key had this digest when it was looked up last, where that was not longer ago.
@@ -287,6 +287,19 @@ impl<S> Operator<S> {
 }
 
 impl Caller {
+    /// What the key may do.
+    pub(crate) fn scopes(&self) -> Scopes {
+        self.scopes
+    }
+
+    /// Takes one request from the key's budget; `None` where it has no limit.
+    ///
+    /// # Errors
+    /// How many seconds to wait, and the budget that is used up.
+    pub(crate) fn take_budget(&self, state: &Shared) -> Result<Option<Budget>, (u64, Budget)> {
+        if self.is_limited { state.limits.take(self.key) } else { Ok(None) }
+    }
+
     /// Whether the key has a scope.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(scope)

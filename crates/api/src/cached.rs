@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use chrono::NaiveDate;
 use flate2::write::GzEncoder;
@@ -25,7 +25,10 @@ use opentelemetry::KeyValue;
 use opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use uuid::Uuid;
 
+use crate::auth::Caller;
+use crate::door::Remembered;
 use crate::etag::{Coding, Tag};
+use crate::monitoring::Endpoint;
 use crate::problem::Problem;
 use crate::request_id;
 use crate::respond::{Encoded, private};
@@ -335,7 +338,28 @@ where
         answers.note(key, again);
     }
     let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;
-    Ok(respond(request, &hit, body))
+    let mut response = respond(request.headers(), &hit, body);
+    if hit.level() == Level::L1
+        && let Some(remembered) = remembered(request, answers, key)
+    {
+        response.extensions_mut().insert(remembered);
+    }
+    Ok(response)
+}
+
+/// What the door needs to give this answer again.
+fn remembered(request: &HttpRequest, answers: &Answers, key: &Key<'_>) -> Option<Remembered> {
+    // A search may be for a name, which is kept nowhere; sums are of other days tomorrow.
+    if key.is_personal || matches!(key.what, What::Days { .. }) {
+        return None;
+    }
+    let extensions = request.extensions();
+    Some(Remembered {
+        scopes: extensions.get::<Arc<Caller>>()?.scopes(),
+        endpoint: Arc::clone(extensions.get::<Arc<Endpoint>>()?),
+        answers: answers.clone(),
+        key: key.clone().into_owned(),
+    })
 }
 
 async fn encoded(
@@ -345,6 +369,11 @@ async fn encoded(
 }
 
 impl Answers {
+    /// What this process can answer at once and without a refresh.
+    pub(crate) fn in_memory(&self, key: &Key<'_>) -> Option<Hit> {
+        self.namespace.try_get(key).filter(|hit| hit.freshness() == Freshness::Fresh)
+    }
+
     /// Notes that an answer is loaded: asked for again, it is loaded in the same way.
     fn note<F, R>(&self, key: &Key<'_>, load: F)
     where
@@ -382,13 +411,14 @@ fn gzipped(bytes: &[u8]) -> Option<Vec<u8>> {
     encoder.finish().ok().filter(|gzip| gzip.len() <= bytes.len() / 10 * 9)
 }
 
-fn respond(request: &HttpRequest, hit: &Hit, body: &Body) -> HttpResponse {
+/// A hit as it is answered.
+pub(crate) fn respond(headers: &HeaderMap, hit: &Hit, body: &Body) -> HttpResponse {
     let tag = Tag::again(body.etag.as_deref().unwrap_or_default());
     let (coding, bytes) = match &body.gzip {
-        Some(gzip) if takes_gzip(request) => (Coding::Gzip, gzip),
+        Some(gzip) if takes_gzip(headers) => (Coding::Gzip, gzip),
         Some(_) | None => (Coding::Identity, &body.bytes),
     };
-    let is_known = tag.is_known_to(request);
+    let is_known = tag.is_known_to(headers);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     private(&mut response, &tag, coding);
     response.insert_header(("cache-status", HeaderValue::from_static(status(hit))));
@@ -410,19 +440,26 @@ fn level(hit: &Hit) -> &'static str {
     }
 }
 
+const FROM_MEMORY: &str = "jebi; hit; detail=l1";
+
+/// Whether an answer with these headers came out of this process's memory.
+pub(crate) fn is_from_memory(headers: &HeaderMap) -> bool {
+    headers.get("cache-status").is_some_and(|value| value.as_bytes() == FROM_MEMORY.as_bytes())
+}
+
 /// `Cache-Status` (RFC 9211).
 fn status(hit: &Hit) -> &'static str {
     match (hit.level(), hit.freshness()) {
         (_, Freshness::Stale) => "jebi; fwd=stale; detail=source-failed",
-        (Level::L1, _) => "jebi; hit; detail=l1",
+        (Level::L1, _) => FROM_MEMORY,
         (Level::L2, _) => "jebi; hit; detail=l2",
         (Level::Load, _) => "jebi; fwd=miss",
     }
 }
 
 /// Whether `Accept-Encoding` names gzip, or everything, with a weight above 0.
-fn takes_gzip(request: &HttpRequest) -> bool {
-    let sent = request.headers().get_all(header::ACCEPT_ENCODING);
+fn takes_gzip(headers: &HeaderMap) -> bool {
+    let sent = headers.get_all(header::ACCEPT_ENCODING);
     let listed = sent.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
     let mut everything = false;
     for coding in listed {
@@ -478,7 +515,7 @@ mod tests {
     fn gzip_is_sent_to_those_who_take_it() {
         let takes = |value: &str| {
             let request = TestRequest::default().insert_header(("accept-encoding", value));
-            takes_gzip(&request.to_http_request())
+            takes_gzip(request.to_http_request().headers())
         };
         assert!(
             takes("gzip") && takes("br, GZIP;q=0.5") && takes("*") && takes("deflate, *;q=0.1")

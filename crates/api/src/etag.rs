@@ -1,7 +1,7 @@
 //! Entity tags: strong, and of one seller only.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{self, HeaderName};
+use actix_web::http::header::{self, HeaderMap, HeaderName};
 use jebi_domain::SellerId;
 use ring::digest::{Context, SHA256};
 
@@ -60,8 +60,8 @@ impl Tag {
     }
 
     /// Whether `If-None-Match` names this tag, in whatever coding. `*` names every tag.
-    pub(crate) fn is_known_to(&self, request: &HttpRequest) -> bool {
-        let sent = listed(request, header::IF_NONE_MATCH);
+    pub(crate) fn is_known_to(&self, headers: &HeaderMap) -> bool {
+        let sent = listed(headers, header::IF_NONE_MATCH);
         sent.iter().any(|tag| *tag == "*" || self.is(tag.strip_prefix("W/").unwrap_or(tag)))
     }
 
@@ -69,7 +69,7 @@ impl Tag {
     /// none (RFC 9110 §13.1.1).
     pub(crate) fn is_refused_by(&self, request: &HttpRequest) -> bool {
         let is_sent = request.headers().contains_key(header::IF_MATCH);
-        let sent = listed(request, header::IF_MATCH);
+        let sent = listed(request.headers(), header::IF_MATCH);
         is_sent && !sent.iter().any(|tag| *tag == "*" || self.is(tag))
     }
 
@@ -87,8 +87,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The tags in a header, which may stand several times.
-fn listed(request: &HttpRequest, header: HeaderName) -> Vec<&str> {
-    let values = request.headers().get_all(header).filter_map(|value| value.to_str().ok());
+fn listed(headers: &HeaderMap, header: HeaderName) -> Vec<&str> {
+    let values = headers.get_all(header).filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).collect()
 }
 
@@ -104,7 +104,7 @@ mod tests {
 
     fn knows(tag: &Tag, header: &str) -> bool {
         let request = TestRequest::default().insert_header(("If-None-Match", header));
-        tag.is_known_to(&request.to_http_request())
+        tag.is_known_to(request.to_http_request().headers())
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod cached;
 pub mod command;
 mod dashboard;
 mod doctor;
+mod door;
 mod etag;
 mod health;
 mod import;

@@ -1,11 +1,13 @@
 //! What is seen of every request: how long it took, which statements it repeated, and its trace.
 
-use actix_web::Error;
+use std::sync::Arc;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use actix_web::{Error, HttpMessage as _};
 use futures::FutureExt as _;
 use jebi_db_optimizer::repeats;
 use jebi_monitor::Outcome;
@@ -24,6 +26,7 @@ pub(crate) async fn observe<B: MessageBody>(
     };
     let pattern = request.match_pattern();
     let endpoint = state.monitoring.endpoint(request.method().as_str(), pattern.as_deref());
+    request.extensions_mut().insert(Arc::clone(&endpoint));
     let scope = endpoint.operation.scope();
     let name = |_: &Result<_, _>| endpoint.name.clone();
     let trace = state.traces.begin(&request, &endpoint.name);

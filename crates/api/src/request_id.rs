@@ -1,12 +1,21 @@
 //! Every request has a name, which is in its answer and in the log.
 
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
+use actix_web::{HttpMessage as _, HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tracing::Level;
+
+use crate::cached::is_from_memory;
+use crate::monitoring::Endpoint;
 
 tokio::task_local! {
     static CURRENT: String;
@@ -33,14 +42,9 @@ pub(crate) async fn name<B: MessageBody>(
     mut request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let sent = request.headers().get(HEADER).and_then(|value| value.to_str().ok());
-    let id = match sent {
-        Some(sent) if is_fit(sent) => sent.to_owned(),
-        _ => URL_SAFE_NO_PAD.encode(jebi_db_optimizer::random::<12>()),
-    };
-    let value = HeaderValue::from_str(&id).unwrap_or_else(|_| HeaderValue::from_static("-"));
+    let id = of(request.headers());
     CURRENT
-        .scope(id, async move {
+        .scope(id.clone(), async move {
             let started = tokio::time::Instant::now();
             let method = request.method().clone();
             if method == Method::HEAD {
@@ -48,21 +52,71 @@ pub(crate) async fn name<B: MessageBody>(
                 request.head_mut().method = Method::GET;
             }
             let mut response = next.call(request).await?;
-            response.headers_mut().insert(HEADER, value);
+            write(&id, response.headers_mut());
+            let endpoint = response.request().extensions().get::<Arc<Endpoint>>().cloned();
             // The pattern, not the path: a path may hold what belongs in no log.
-            let route = response.request().match_pattern().unwrap_or_else(|| "none".to_owned());
-            tracing::info!(
-                request.id = current(),
-                http.method = %method,
-                http.route = route,
-                http.status = response.status().as_u16(),
-                duration_ms = started.elapsed().as_secs_f64() * 1000.0,
-                "{method} {route} answered {}",
-                response.status().as_u16(),
-            );
+            let route = endpoint.as_deref().map_or("none", Endpoint::route);
+            log_end(&id, (&method, route), response.response(), started.elapsed());
             Ok(response)
         })
         .await
+}
+
+/// What a request with these headers is called: as its sender does, where that is fit for a log.
+pub(crate) fn of(headers: &HeaderMap) -> String {
+    match headers.get(HEADER).and_then(|value| value.to_str().ok()) {
+        Some(sent) if is_fit(sent) => sent.to_owned(),
+        _ => URL_SAFE_NO_PAD.encode(drawn()),
+    }
+}
+
+const LENGTH: usize = 12;
+
+/// Drawn by many at once: asking the kernel for each request costs half a microsecond.
+fn drawn() -> [u8; LENGTH] {
+    const AT_ONCE: usize = LENGTH * 256;
+    thread_local! {
+        static LEFT: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    LEFT.with_borrow_mut(|left| {
+        if left.len() < LENGTH {
+            left.extend_from_slice(&jebi_db_optimizer::random::<AT_ONCE>());
+        }
+        let mut drawn = [0; LENGTH];
+        drawn.copy_from_slice(&left[left.len() - LENGTH..]);
+        left.truncate(left.len() - LENGTH);
+        drawn
+    })
+}
+
+pub(crate) fn write(id: &str, headers: &mut HeaderMap) {
+    let value = HeaderValue::from_str(id).unwrap_or_else(|_| HeaderValue::from_static("-"));
+    headers.insert(HEADER, value);
+}
+
+/// Logs how a request ended: those that were answered from memory, of which there can be a hundred thousand a second and of
+/// which there is nothing to tell, where `debug` is asked for.
+pub(crate) fn log_end<B>(
+    id: &str,
+    (method, route): (&Method, &str),
+    response: &HttpResponse<B>,
+    took: Duration,
+) {
+    let status = response.status().as_u16();
+    macro_rules! log {
+        ($level:expr) => {
+            tracing::event!(
+                $level,
+                request.id = id,
+                http.method = %method,
+                http.route = route,
+                http.status = status,
+                duration_ms = took.as_secs_f64() * 1000.0,
+                "{method} {route} answered {status}",
+            )
+        };
+    }
+    if is_from_memory(response.headers()) { log!(Level::DEBUG) } else { log!(Level::INFO) }
 }
 
 fn is_fit(id: &str) -> bool {

@@ -156,7 +156,7 @@ pub(crate) fn written(
 
 /// What was read just now: it is not cached, but its client may have it.
 pub(crate) fn fresh(request: &HttpRequest, encoded: Encoded) -> HttpResponse {
-    if encoded.tag.is_known_to(request) {
+    if encoded.tag.is_known_to(request.headers()) {
         let mut response = HttpResponse::NotModified();
         private(&mut response, &encoded.tag, Coding::Identity);
         return response.finish();

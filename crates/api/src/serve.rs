@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actix_service::IntoServiceFactory as _;
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
@@ -18,6 +19,7 @@ use utoipa::OpenApi as _;
 use utoipa_actix_web::AppExt as _;
 
 use crate::benchmark::Benchmark;
+use crate::door::Front;
 use crate::monitoring::{sample, sample_queue};
 use crate::performance::{explain, follow_database, follow_keys};
 use crate::problem::causes;
@@ -149,11 +151,14 @@ async fn listen(listener: TcpListener, state: State) -> anyhow::Result<()> {
         for (path, item) in &document.paths.paths {
             state.monitoring.describe(path, routes::methods(item));
         }
-        app.app_data(Data::new(state.clone()))
+        let application = app
+            .app_data(Data::new(state.clone()))
             .configure(|config| routes::describing(config, document))
             .wrap(from_fn(observe::observe))
             .wrap(NormalizePath::trim())
             .wrap(from_fn(request_id::name))
+            .into_factory();
+        Front { state: state.clone(), application }
     })
     .client_request_timeout(HEAD_TIMEOUT)
     .client_disconnect_timeout(Duration::from_secs(5))

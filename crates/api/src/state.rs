@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::auth::KnownKeys;
 use crate::benchmark::OwnKeys;
 use crate::cached::Caches;
+use crate::door::Door;
 use crate::jobs::Streams;
 use crate::limits::Limits;
 use crate::monitoring::Monitoring;
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     pub(crate) cursors: CursorKey,
     pub(crate) sessions: SessionKey,
     pub(crate) known_keys: KnownKeys,
+    pub(crate) door: Door,
     /// Those that this process asks itself with.
     pub(crate) own_keys: Arc<OwnKeys>,
     pub(crate) limits: Limits,
@@ -110,6 +112,7 @@ impl State {
             cursors: settings.master_key.cursor_key(),
             sessions: settings.master_key.session_key(),
             known_keys: KnownKeys::default(),
+            door: Door::default(),
             own_keys: Arc::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: Arc::new(settings.master_key),

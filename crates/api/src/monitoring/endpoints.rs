@@ -18,6 +18,13 @@ pub(crate) struct Endpoint {
     pub(crate) operation: Operation,
 }
 
+impl Endpoint {
+    /// The pattern alone.
+    pub(crate) fn route(&self) -> &str {
+        self.name.split_once(' ').map_or(&self.name, |(_, route)| route)
+    }
+}
+
 /// The endpoints that were asked for, by pattern and method. There are no more than the program has: what is no route is one
 /// endpoint, and so are, for each route, all methods that it does not have.
 pub(super) struct Endpoints {

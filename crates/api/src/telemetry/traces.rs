@@ -75,6 +75,11 @@ impl Traces {
         })))
     }
 
+    /// Whether any request is traced.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// The trace of a request, where it is sampled: by who called, else by chance.
     pub(crate) fn begin(&self, request: &ServiceRequest, name: &str) -> Option<Context> {
         let sampled = self.0.as_ref()?;

@@ -1,0 +1,201 @@
+//! What is answered at the door: a request that was answered from this process's memory before is answered so again without being
+//! routed, parsed and led through the middleware.
+//!
+//! It is the same answer, and under the same conditions: the key is looked up as often, and has the same scopes and what is left of
+//! its budget; the answer is the one that the cache gives at this moment. What needs more than that goes the usual way: whatever
+//! is no GET, is not in memory or past its time, comes with a key that is not known just now, is traced, or is refused.
+//!
+//! Why there is a door: the way through the framework is 9 µs of a core, the answer itself 1 µs (`docs/performance.md`).
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use actix_http::{Request, Response};
+use actix_web::body::{BoxBody, MessageBody};
+use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceResponse};
+use actix_web::http::Method;
+use futures::FutureExt as _;
+use futures::future::{Either, LocalBoxFuture, Ready, ready};
+use jebi_domain::{Scopes, api_key_digest};
+use jebi_monitor::Outcome;
+use quick_cache::Equivalent;
+use quick_cache::sync::Cache;
+
+use crate::auth::{self, Caller};
+use crate::cached::{Answers, Key, respond};
+use crate::monitoring::Endpoint;
+use crate::request_id;
+use crate::state::State;
+
+/// Requests that were answered from memory, by who asked and for what.
+pub(crate) struct Door(Cache<Asked, Arc<Remembered>>);
+
+/// A few for each answer that memory holds by default.
+const MOST: usize = 4_096;
+/// A longer target is not remembered: it is no screen's.
+const LONGEST: usize = 512;
+
+impl Default for Door {
+    fn default() -> Self {
+        Self(Cache::new(MOST))
+    }
+}
+
+/// Who asks, by the digest of their key, for which target.
+#[derive(PartialEq, Eq)]
+struct Asked {
+    digest: [u8; 32],
+    target: Box<str>,
+}
+
+struct AskedRef<'a> {
+    digest: &'a [u8; 32],
+    target: &'a str,
+}
+
+// The same as that of `AskedRef`, by which it is found.
+impl Hash for Asked {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        AskedRef { digest: &self.digest, target: &self.target }.hash(state);
+    }
+}
+
+impl Hash for AskedRef<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // It is a digest already: a part of it tells keys apart as well as all of it.
+        state.write(&self.digest[..8]);
+        self.target.hash(state);
+    }
+}
+
+impl Equivalent<Asked> for AskedRef<'_> {
+    fn equivalent(&self, known: &Asked) -> bool {
+        *self.digest == known.digest && *self.target == *known.target
+    }
+}
+
+/// What a request came to: handed out with the answer, in its extensions, by who knows.
+pub(crate) struct Remembered {
+    /// Of the key that was let through.
+    pub(crate) scopes: Scopes,
+    pub(crate) answers: Answers,
+    pub(crate) key: Key<'static>,
+    pub(crate) endpoint: Arc<Endpoint>,
+}
+
+impl Door {
+    /// The answer to a request, where it can be given at once.
+    fn answer(&self, state: &State, request: &Request) -> Option<Response<BoxBody>> {
+        let head = request.head();
+        let target = head.uri.path_and_query()?.as_str();
+        if head.method != Method::GET || state.traces.is_on() {
+            return None;
+        }
+        let began = Instant::now();
+        let digest = api_key_digest(auth::bearer(&head.headers)?)?;
+        let known = self.0.get(&AskedRef { digest: &digest, target })?;
+        let caller: Arc<Caller> = auth::known_now(state, &digest)?;
+        if caller.scopes() != known.scopes {
+            return None;
+        }
+        let hit = known.answers.in_memory(&known.key)?;
+        // Who has none left is refused where others are.
+        let budget = caller.take_budget(state).ok()?;
+        let mut response = respond(&head.headers, &hit, hit.body()?);
+        if let Some(budget) = budget {
+            budget.write(response.headers_mut());
+        }
+        let id = request_id::of(&head.headers);
+        request_id::write(&id, response.headers_mut());
+        let (took, endpoint) = (began.elapsed(), &known.endpoint);
+        endpoint.operation.record(took, Outcome::Ok);
+        request_id::log_end(&id, (&head.method, endpoint.route()), &response, took);
+        Some(response.into())
+    }
+
+    fn remember(&self, digest: [u8; 32], target: Box<str>, remembered: Remembered) {
+        self.0.insert(Asked { digest, target }, Arc::new(remembered));
+    }
+
+    /// Whose key would be asked for what, where that may be remembered.
+    fn asked(&self, request: &Request) -> Option<([u8; 32], Box<str>)> {
+        let head = request.head();
+        let target = head.uri.path_and_query()?.as_str();
+        if head.method != Method::GET || target.len() > LONGEST {
+            return None;
+        }
+        Some((api_key_digest(auth::bearer(&head.headers)?)?, target.into()))
+    }
+}
+
+/// Stands before an application, with a door.
+pub(crate) struct Front<F> {
+    pub(crate) state: State,
+    pub(crate) application: F,
+}
+
+/// Before the application of one worker.
+pub(crate) struct FrontService<S> {
+    state: State,
+    application: S,
+}
+
+impl<F, B> ServiceFactory<Request> for Front<F>
+where
+    F: ServiceFactory<Request, Config = AppConfig, Response = ServiceResponse<B>>,
+    F::Future: 'static,
+    <F::Service as Service<Request>>::Future: 'static,
+    F::Error: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = F::Error;
+    type Config = AppConfig;
+    type Service = FrontService<F::Service>;
+    type InitError = F::InitError;
+    type Future = LocalBoxFuture<'static, Result<Self::Service, Self::InitError>>;
+
+    fn new_service(&self, config: AppConfig) -> Self::Future {
+        let (state, application) = (self.state.clone(), self.application.new_service(config));
+        Box::pin(async move { Ok(FrontService { state, application: application.await? }) })
+    }
+}
+
+impl<S, B> Service<Request> for FrontService<S>
+where
+    S: Service<Request, Response = ServiceResponse<B>>,
+    S::Future: 'static,
+    S::Error: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = Response<BoxBody>;
+    type Error = S::Error;
+    type Future = Either<
+        Ready<Result<Self::Response, Self::Error>>,
+        LocalBoxFuture<'static, Result<Self::Response, Self::Error>>,
+    >;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.application.poll_ready(context)
+    }
+
+    fn call(&self, request: Request) -> Self::Future {
+        let door = &self.state.door;
+        if let Some(response) = door.answer(&self.state, &request) {
+            return ready(Ok(response)).left_future();
+        }
+        let (state, asked) = (self.state.clone(), door.asked(&request));
+        let answered = self.application.call(request);
+        let answered = async move {
+            let mut response = Response::from(answered.await?).map_into_boxed_body();
+            let remembered = response.extensions_mut().remove::<Remembered>();
+            if let Some(((digest, target), remembered)) = asked.zip(remembered) {
+                state.door.remember(digest, target, remembered);
+            }
+            Ok(response)
+        };
+        answered.boxed_local().right_future()
+    }
+}
