@@ -7,7 +7,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::http::header::{self, HeaderMap, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use chrono::NaiveDate;
@@ -421,14 +421,15 @@ pub(crate) fn respond(headers: &HeaderMap, hit: &Hit, body: &Body) -> HttpRespon
     let is_known = tag.is_known_to(headers);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     private(&mut response, &tag, coding);
-    response.insert_header(("cache-status", HeaderValue::from_static(status(hit))));
+    response.insert_header((CACHE_STATUS, HeaderValue::from_static(status(hit))));
     if is_known {
         return response.finish();
     }
     if coding == Coding::Gzip {
-        response.insert_header((header::CONTENT_ENCODING, "gzip"));
+        response.insert_header((header::CONTENT_ENCODING, HeaderValue::from_static("gzip")));
     }
-    response.content_type("application/json").body(Bytes::clone(bytes))
+    response.insert_header((header::CONTENT_TYPE, HeaderValue::from_static("application/json")));
+    response.body(Bytes::clone(bytes))
 }
 
 /// Where an answer came from.
@@ -440,11 +441,12 @@ fn level(hit: &Hit) -> &'static str {
     }
 }
 
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 const FROM_MEMORY: &str = "jebi; hit; detail=l1";
 
 /// Whether an answer with these headers came out of this process's memory.
 pub(crate) fn is_from_memory(headers: &HeaderMap) -> bool {
-    headers.get("cache-status").is_some_and(|value| value.as_bytes() == FROM_MEMORY.as_bytes())
+    headers.get(CACHE_STATUS).is_some_and(|value| value.as_bytes() == FROM_MEMORY.as_bytes())
 }
 
 /// `Cache-Status` (RFC 9211).

@@ -56,21 +56,22 @@ impl Tag {
 
     /// The `ETag` of the body as it is sent.
     pub(crate) fn header(&self, coding: Coding) -> String {
-        format!("\"{}.{}\"", self.0, coding.as_str())
+        // One piece: it is every answer's, and formatting takes three times as long.
+        ["\"", &self.0, ".", coding.as_str(), "\""].concat()
     }
 
     /// Whether `If-None-Match` names this tag, in whatever coding. `*` names every tag.
     pub(crate) fn is_known_to(&self, headers: &HeaderMap) -> bool {
-        let sent = listed(headers, header::IF_NONE_MATCH);
-        sent.iter().any(|tag| *tag == "*" || self.is(tag.strip_prefix("W/").unwrap_or(tag)))
+        let mut sent = listed(headers, header::IF_NONE_MATCH);
+        sent.any(|tag| tag == "*" || self.is(tag.strip_prefix("W/").unwrap_or(tag)))
     }
 
     /// Whether `If-Match` stands in the way: it is there and does not name this tag. A weak tag names
     /// none (RFC 9110 §13.1.1).
     pub(crate) fn is_refused_by(&self, request: &HttpRequest) -> bool {
         let is_sent = request.headers().contains_key(header::IF_MATCH);
-        let sent = listed(request.headers(), header::IF_MATCH);
-        is_sent && !sent.iter().any(|tag| *tag == "*" || self.is(tag))
+        let mut sent = listed(request.headers(), header::IF_MATCH);
+        is_sent && !sent.any(|tag| tag == "*" || self.is(tag))
     }
 
     /// The comparison is by the base: a tag got with one coding is good with another.
@@ -87,9 +88,9 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The tags in a header, which may stand several times.
-fn listed(headers: &HeaderMap, header: HeaderName) -> Vec<&str> {
+fn listed(headers: &HeaderMap, header: HeaderName) -> impl Iterator<Item = &str> {
     let values = headers.get_all(header).filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).collect()
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 #[cfg(test)]

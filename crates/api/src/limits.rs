@@ -15,6 +15,9 @@ use jebi_domain::ApiKeyId;
 /// them, so that nobody can lock out others behind the same address.
 const WRONG_KEYS: NonZeroU32 = NonZeroU32::new(60).expect("60 is not 0");
 
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+
 type PerKey = RateLimiter<
     ApiKeyId,
     DefaultKeyedStateStore<ApiKeyId>,
@@ -24,13 +27,20 @@ type PerKey = RateLimiter<
 type PerAddress = RateLimiter<IpAddr, DefaultKeyedStateStore<IpAddr>, DefaultClock>;
 
 pub(crate) struct Limits {
-    requests: Option<(NonZeroU32, PerKey)>,
+    requests: Option<(Policy, PerKey)>,
     wrong_keys: PerAddress,
+}
+
+/// What every key may do, and how the header says it, which is the same in every answer.
+#[derive(Clone)]
+struct Policy {
+    per_minute: NonZeroU32,
+    header: HeaderValue,
 }
 
 /// The request may go on, and this is what is left of the key's budget.
 pub(crate) struct Budget {
-    per_minute: NonZeroU32,
+    policy: Policy,
     left: u32,
 }
 
@@ -38,7 +48,9 @@ impl Limits {
     pub(crate) fn new(per_minute: Option<NonZeroU32>) -> Self {
         let requests = per_minute.map(|per_minute| {
             let limiter = RateLimiter::keyed(Quota::per_minute(per_minute));
-            (per_minute, limiter.with_middleware())
+            let policy = format!("\"default\";q={per_minute};w=60");
+            let header = HeaderValue::from_str(&policy).expect("digits and signs are a header");
+            (Policy { per_minute, header }, limiter.with_middleware())
         });
         let wrong_keys =
             RateLimiter::keyed(Quota::per_second(NonZeroU32::MIN).allow_burst(WRONG_KEYS));
@@ -50,14 +62,13 @@ impl Limits {
     /// # Errors
     /// How many seconds to wait, and the budget that is used up.
     pub(crate) fn take(&self, key: ApiKeyId) -> Result<Option<Budget>, (u64, Budget)> {
-        let Some((per_minute, limiter)) = &self.requests else { return Ok(None) };
+        let Some((policy, limiter)) = &self.requests else { return Ok(None) };
+        let budget = |left| Budget { policy: policy.clone(), left };
         match limiter.check_key(&key) {
-            Ok(state) => {
-                Ok(Some(Budget { per_minute: *per_minute, left: state.remaining_burst_capacity() }))
-            }
+            Ok(state) => Ok(Some(budget(state.remaining_burst_capacity()))),
             Err(not_until) => {
                 let wait = seconds(not_until.wait_time_from(DefaultClock::default().now()));
-                Err((wait, Budget { per_minute: *per_minute, left: 0 }))
+                Err((wait, budget(0)))
             }
         }
     }
@@ -88,15 +99,12 @@ fn seconds(wait: Duration) -> u64 {
 impl Budget {
     /// `RateLimit-Policy` and `RateLimit`, as draft-ietf-httpapi-ratelimit-headers spells them.
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let Self { per_minute, left } = self;
+        let Self { policy: Policy { per_minute, header }, left } = self;
         // The budget fills evenly: what is used comes back at `per_minute` a minute.
         let full_in = u64::from(per_minute.get() - left) * 60 / u64::from(per_minute.get());
-        let mut write = |name: &'static str, value: String| {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                headers.insert(HeaderName::from_static(name), value);
-            }
-        };
-        write("ratelimit-policy", format!("\"default\";q={per_minute};w=60"));
-        write("ratelimit", format!("\"default\";r={left};t={full_in}"));
+        headers.insert(RATELIMIT_POLICY, header.clone());
+        if let Ok(value) = HeaderValue::from_str(&format!("\"default\";r={left};t={full_in}")) {
+            headers.insert(RATELIMIT, value);
+        }
     }
 }

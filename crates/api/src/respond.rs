@@ -1,6 +1,6 @@
 //! How a seller's data is answered.
 
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::Author;
@@ -139,10 +139,13 @@ fn not_encoded(error: serde_json::Error) -> Problem {
 
 /// A seller's data: theirs alone to keep, and to be asked for again before it is shown again.
 pub(crate) fn private(response: &mut HttpResponseBuilder, tag: &Tag, coding: Coding) {
+    // Values that are there already: what is a text is checked and copied for each answer.
+    const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+    const VARIES: HeaderValue = HeaderValue::from_static("authorization, accept-encoding");
     response
         .insert_header((header::ETAG, tag.header(coding)))
-        .insert_header((header::CACHE_CONTROL, "private, no-cache"))
-        .insert_header((header::VARY, "authorization, accept-encoding"));
+        .insert_header((header::CACHE_CONTROL, PRIVATE))
+        .insert_header((header::VARY, VARIES));
 }
 
 /// What was written, as it is now.

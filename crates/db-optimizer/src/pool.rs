@@ -1,3 +1,5 @@
+mod queue;
+
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
@@ -16,6 +18,8 @@ use crate::Error;
 use crate::error::chain;
 use crate::relay::Happened;
 
+use queue::Queue;
+
 /// How many connections are kept, and how long one is waited for.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -31,6 +35,9 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// PostgreSQL gives up a lock that is not free by then.
     pub lock_timeout: Duration,
+    /// Where more callers wait than there are connections, and they wait longer than this, others are refused at once. Without
+    /// it, all wait.
+    pub shed_after: Option<Duration>,
 }
 
 impl Default for Config {
@@ -43,6 +50,7 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(60),
             statement_timeout: Duration::from_secs(15),
             lock_timeout: Duration::from_secs(5),
+            shed_after: None,
         }
     }
 }
@@ -55,8 +63,10 @@ pub struct Pool {
     permits: Arc<Semaphore>,
     most: u32,
     timeout: Duration,
+    shed_after: Option<Duration>,
     statements: Arc<AtomicU64>,
     waits: Arc<Waits>,
+    queue: Arc<Queue>,
 }
 
 /// How the pool is used at this moment.
@@ -148,12 +158,15 @@ impl Pool {
             permits: Arc::new(Semaphore::new(most as usize)),
             most,
             timeout: config.timeout,
+            shed_after: config.shed_after,
             statements,
             waits: Arc::default(),
+            queue: Arc::default(),
         })
     }
 
-    /// A connection for reading. Waits in a fair queue, at most for the pool's timeout.
+    /// A connection for reading. Waits in a fair queue, at most for the pool's timeout, and not at all where too many wait too
+    /// long.
     pub(crate) async fn get(&self) -> Result<Lent<'_>, Error> {
         let lend = async {
             let permit = self.permits.acquire().await.map_err(no_connection)?;
@@ -164,11 +177,18 @@ impl Pool {
         // Where one is free there is nothing to measure.
         let at_once = poll_fn(|context| Poll::Ready(lend.as_mut().poll(context))).await;
         if let Poll::Ready(lent) = at_once {
+            self.queue.note_at_once();
             return lent;
         }
+        let longest = self.shed_after.unwrap_or(Duration::MAX);
+        let Some(place) = self.queue.enter(self.most, longest) else {
+            self.waits.note(Duration::ZERO, true);
+            return Err(Error::Overloaded);
+        };
         let began = Instant::now();
         let lent = tokio::time::timeout(self.timeout, lend).await;
         let lent = lent.map_err(no_connection).and_then(|lent| lent);
+        place.note(began.elapsed());
         self.waits.note(began.elapsed(), lent.is_err());
         lent
     }

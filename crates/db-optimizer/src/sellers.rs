@@ -102,7 +102,12 @@ pub async fn largest(pool: &Pool, most: u16) -> Result<Vec<Seller>, Error> {
     let statement = Statement::<(UuidSql, Binary)>::new(
         "SELECT s.id, s.key_salt
          FROM (
-             SELECT seller_id, sum(orders) AS orders FROM order_totals WHERE grain = 'all' GROUP BY seller_id
+             SELECT seller_id, sum(orders) AS orders
+             FROM (
+                 SELECT seller_id, orders FROM order_totals WHERE grain = 'all'
+                 UNION ALL SELECT seller_id, orders FROM order_total_deltas
+             ) AS both_parts
+             GROUP BY seller_id
          ) AS t
          JOIN sellers AS s ON s.id = t.seller_id
          WHERE t.orders > 0

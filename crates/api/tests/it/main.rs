@@ -4,6 +4,7 @@
 mod accounts;
 mod analytics;
 mod app;
+mod benchmark;
 mod browser;
 mod cache;
 mod collect;
@@ -11,6 +12,7 @@ mod dashboard;
 mod database;
 mod doctor;
 mod documents;
+mod door;
 mod etags;
 mod guards;
 mod hostile;
