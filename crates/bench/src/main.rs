@@ -3,11 +3,13 @@
 mod baseline;
 mod constant;
 mod database;
+mod db;
 mod http;
 mod process;
 mod progress;
 mod report;
 mod served;
+mod starter;
 
 use std::process::ExitCode;
 
@@ -18,7 +20,7 @@ use clap::Parser;
 #[command(name = "cargo xtask bench", bin_name = "cargo xtask bench", about = "Measures Jebi")]
 enum Cli {
     /// Measure, and write a report
-    Run(report::Options),
+    Run(Box<report::Options>),
     /// Serve what the guide began with
     #[command(hide = true)]
     Baseline(baseline::Options),
@@ -42,7 +44,7 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<()> {
     match cli {
-        Cli::Run(options) => report::run(options).await,
+        Cli::Run(options) => report::run(*options).await,
         Cli::Baseline(options) => baseline::serve(options).await,
         Cli::Constant(options) => constant::serve(options).await,
     }

@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{database, http};
+use crate::{database, db, http};
 
 pub(crate) use plot::{Curve, Plot};
 
@@ -22,6 +22,8 @@ pub(crate) use plot::{Curve, Plot};
 enum Subject {
     /// Requests over HTTP, of the baseline, the service in its variants, and the limit
     Http,
+    /// Statements through the query layer, beside pgbench; pages deep down, and where there is more of everything
+    Db,
 }
 
 #[derive(clap::Args)]
@@ -31,6 +33,8 @@ pub(crate) struct Options {
     subjects: Vec<Subject>,
     #[command(flatten)]
     http: http::Options,
+    #[command(flatten)]
+    db: db::Options,
     /// A `report.json` of before, which this run is held against
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
@@ -142,6 +146,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let mut sections = vec![];
     if wants(Subject::Http) {
         sections.push(http::measure(&place, &options.http).await?);
+    }
+    if wants(Subject::Db) {
+        sections.push(db::measure(&place, &options.db).await?);
     }
     let environment = environment::describe(&place).await?;
     let doubts: Vec<String> = sections.iter().flat_map(|section| section.doubts.clone()).collect();

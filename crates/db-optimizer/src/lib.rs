@@ -22,6 +22,7 @@ pub mod products;
 mod random;
 pub mod relay;
 pub mod repeats;
+pub mod script;
 pub mod sellers;
 mod statement;
 #[cfg(feature = "testing")]

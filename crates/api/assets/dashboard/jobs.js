@@ -5,7 +5,7 @@ import { count, moment, perSecond, span } from './format.js';
 import { table } from './table.js';
 import { word } from './words.js';
 
-const TAGS = { queued: 'plain', running: 'plain', done: 'good', failed: 'bad', cancelled: 'plain' };
+export const TAGS = { queued: 'plain', running: 'plain', done: 'good', failed: 'bad', cancelled: 'plain' };
 
 const jobs = table(byId('job-table'), {
   title: 'jobs',

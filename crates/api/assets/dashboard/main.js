@@ -2,6 +2,7 @@
 
 import { showAdvice, showRecommendations } from './advice.js';
 import { showAlerts } from './alerts.js';
+import { redrawBenchmarks, showBenchmarks } from './benchmarks.js';
 import { showCache } from './cache.js';
 import { appendToCharts, loadCharts, redrawCharts, startCharts } from './charts.js';
 import { showIndexes, showPool, showTables } from './database.js';
@@ -16,7 +17,7 @@ import { listen } from './stream.js';
 import { showBottlenecks, showEndpoints } from './traffic.js';
 import { startLanguage, word } from './words.js';
 
-const LIVE = [showHeader, announce, showAlerts, showFigures, showEndpoints, showBottlenecks, showCache, showWholesalers, showJobs, showRecommendations, (frame) => showPool(frame, database)];
+const LIVE = [showHeader, announce, showAlerts, showFigures, showEndpoints, showBottlenecks, showCache, showWholesalers, showJobs, showBenchmarks, showRecommendations, (frame) => showPool(frame, database)];
 const DATABASE = [showStatements, showIndexes, showTables, showAdvice];
 
 let live;
@@ -27,6 +28,7 @@ let databaseError;
 startSections();
 startLanguage(() => {
   showAll();
+  redrawBenchmarks();
   redrawCharts();
 });
 startCharts();

@@ -285,6 +285,14 @@ const WORDS = {
   'kind.collect': ['상품 수집', 'Collection'],
   'kind.follow-changes': ['변경 따라가기', 'Changes followed'],
 
+  benchmarks: ['벤치마크', 'Benchmarks'],
+  'benchmarks.hint': ['판매자들이 하루 종일 하는 요청을 서비스가 스스로에게 보내고 잰 결과입니다. POST /api/v1/performance/benchmark 로 시작합니다.', 'What the service measured when it sent itself what sellers ask all day. Start one by POST /api/v1/performance/benchmark.'],
+  'benchmarks.none': ['아직 실행한 벤치마크가 없습니다.', 'None has been run yet.'],
+  'benchmarks.budget': ['사용자 {users}명 · {seconds}초', '{users} users · {seconds} s'],
+  'column.load': ['부하', 'Load'],
+  'column.p99_before': ['이전 대비 p99', 'p99 against before'],
+  'why.no_run_before': ['같은 부하로 실행한 적이 없습니다.', 'There was no run with the same load before.'],
+
   recommendations: ['권장 조치', 'Recommendations'],
   'recommendations.none': ['지금은 권할 것이 없습니다.', 'There is nothing to recommend now.'],
   advice: ['데이터베이스 조언', 'Database advice'],

@@ -22,6 +22,7 @@ const ASSETS: &[(&str, &[u8])] = assets!(
     "advice.js",
     "alerts.js",
     "app.css",
+    "benchmarks.js",
     "cache.js",
     "charts.js",
     "database.js",

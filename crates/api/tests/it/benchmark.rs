@@ -23,6 +23,11 @@ pub(crate) async fn ended_benchmark(app: &TestApp) -> String {
     enqueued.job.to_string()
 }
 
+/// A service that may be asked how far it is as often as a test likes.
+async fn unlimited() -> TestApp {
+    TestApp::with(&[("JEBI_RATE_LIMIT_PER_MINUTE", "0")]).await
+}
+
 struct Operator<'a> {
     app: &'a TestApp,
     key: String,
@@ -55,7 +60,7 @@ impl Operator<'_> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_sends_what_its_budget_allows_writes_nothing_and_is_held_against_the_one_before() {
-    let app = TestApp::new().await;
+    let app = unlimited().await;
     for _ in 0..3 {
         app.order().await;
     }
@@ -95,7 +100,7 @@ async fn a_run_sends_what_its_budget_allows_writes_nothing_and_is_held_against_t
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_be_written_to_is_written_to_and_nobody_else() {
-    let app = TestApp::new().await;
+    let app = unlimited().await;
     app.order().await;
     let operator = Operator { key: app.key_of("demo", Scope::ALL).await, app: &app };
     app.key_of("sandbox", Scope::ALL).await;

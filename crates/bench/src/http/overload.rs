@@ -7,7 +7,7 @@ use jebi_load::{Measured, Pace, Plan};
 use serde_json::Value;
 
 use super::Options;
-use super::mixed::{Mixed, send};
+use super::mixed::{Measurement, Mixed, send};
 use super::setup::{NO_CACHE, World};
 use crate::progress::Steps;
 
@@ -57,7 +57,7 @@ impl Overload {
 /// Where nothing can be sent.
 pub(crate) fn measure(world: &World<'_>, options: &Options, mixed: &Mixed) -> Result<Overload> {
     let variant = world.variant(NO_CACHE).context("there is no variant without cache")?;
-    let known = mixed.of(NO_CACHE).and_then(|known| known.capacity_per_second());
+    let known = mixed.of(NO_CACHE).and_then(Measurement::capacity_per_second);
     let peak = known.context("it is not known what the service can do")?;
     let at = |times: f64, seconds: Duration| Plan {
         users: USERS,

@@ -1,9 +1,6 @@
 //! The data, and the programs that are measured.
 
-use std::fs::File;
-use std::process::{Command, Stdio};
-
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
 use jebi_load::scenario::Scenario;
 
 use super::Options;
@@ -11,6 +8,7 @@ use crate::database::{self, Server};
 use crate::progress::say;
 use crate::report::Place;
 use crate::served::Served;
+use crate::starter::{SELLER, Starter};
 
 /// A way to answer that is measured.
 pub(crate) struct Variant {
@@ -37,7 +35,6 @@ pub(crate) struct World<'a> {
 }
 
 const SEED: &str = "jebi_bench";
-const SELLER: &str = "bench";
 pub(crate) const NO_CACHE: &str = "no cache";
 pub(crate) const IN_MEMORY: &str = "memory";
 pub(crate) const LIMIT: &str = "limit";
@@ -53,106 +50,6 @@ const JEBI: [Jebi; 4] = [
 ];
 const BASELINE_DATABASE: &str = "jebi_bench_baseline";
 
-/// Starts programs of one run.
-pub(crate) struct Starter<'a> {
-    place: &'a Place,
-    master_key: String,
-    log: File,
-}
-
-impl Starter<'_> {
-    /// `jebi`, told what every process of the run is told.
-    fn jebi(&self, database_url: &str) -> Command {
-        let mut command = Command::new(&self.place.jebi);
-        command
-            .env("DATABASE_URL", database_url)
-            .env("JEBI_MASTER_KEY", &self.master_key)
-            .env("REDIS_URL", "")
-            .env("JEBI_PERFORMANCE_LOG", "off")
-            .env("JEBI_WALK_SCHEDULE", "off")
-            .env("JEBI_FOLLOW_SCHEDULE", "off");
-        command
-    }
-
-    /// Runs it to its end.
-    fn run(&self, database_url: &str, arguments: &[&str]) -> Result<()> {
-        let mut command = self.jebi(database_url);
-        let log = self.log.try_clone()?;
-        let status = command.args(arguments).stdout(log.try_clone()?).stderr(log).status();
-        let status = status.with_context(|| format!("cannot run {}", self.place.jebi.display()))?;
-        ensure!(status.success(), "`jebi {}` failed: bench.log says why", arguments.join(" "));
-        Ok(())
-    }
-
-    /// A new key of the seller, who is added where there is none.
-    fn key(&self, database_url: &str, seller: &str) -> Result<String> {
-        let mut command = self.jebi(database_url);
-        command.args(["seller", "add", seller]).stderr(Stdio::inherit());
-        let output = command.output().context("cannot run jebi")?;
-        ensure!(output.status.success(), "jebi adds no key for {seller}: it says why above");
-        let said = String::from_utf8(output.stdout).context("a key that is no text")?;
-        let key = said.lines().last().map(str::trim).filter(|key| key.starts_with("jebi_"));
-        key.map(str::to_owned).context("jebi prints no key")
-    }
-
-    /// A process that serves, with more settings.
-    ///
-    /// # Errors
-    /// Where it ends before it listens.
-    pub(crate) fn serve(
-        &mut self,
-        database: &str,
-        settings: &[(&str, &str)],
-        core: Option<usize>,
-    ) -> Result<Served> {
-        let mut command = self.jebi(&self.place.server.url_of(database));
-        // Jobs have nothing to do with requests; the limit of the rate is on, far above what is sent.
-        command
-            .arg("serve")
-            .env("JEBI_LISTEN", "127.0.0.1:0")
-            .env("JEBI_WORKERS", "0")
-            .env("JEBI_RATE_LIMIT_PER_MINUTE", "1000000000")
-            .envs(settings.iter().copied());
-        Served::start(&mut command, &mut self.log, core)
-    }
-
-    /// This program in one of its other roles.
-    ///
-    /// # Errors
-    /// Where it ends before it listens.
-    pub(crate) fn own(
-        &mut self,
-        arguments: &[&str],
-        database: Option<&str>,
-        core: Option<usize>,
-    ) -> Result<Served> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(arguments).env("JEBI_MASTER_KEY", &self.master_key);
-        if let Some(database) = database {
-            command.env("DATABASE_URL", self.place.server.url_of(database));
-        }
-        Served::start(&mut command, &mut self.log, core)
-    }
-
-    /// Bytes in a file, for the program that serves them.
-    ///
-    /// # Errors
-    /// Where it cannot be written.
-    pub(crate) fn constant(
-        &mut self,
-        name: &str,
-        body: &[u8],
-        core: Option<usize>,
-    ) -> Result<Served> {
-        let file = self.place.directory.join(format!("{name}.body"));
-        std::fs::write(&file, body)?;
-        let file = file.to_string_lossy().into_owned();
-        let gzip = body.starts_with(&[0x1f, 0x8b]);
-        let encoding: &[&str] = if gzip { &["--encoding", "gzip"] } else { &[] };
-        self.own(&[&["constant", &file], encoding].concat(), None, core)
-    }
-}
-
 impl<'a> World<'a> {
     /// Fills a database, copies it for each variant, and starts them all.
     ///
@@ -160,10 +57,7 @@ impl<'a> World<'a> {
     /// Where one of the steps fails.
     pub(crate) async fn make(place: &'a Place, options: &Options) -> Result<Self> {
         let server = &place.server;
-        let digits = jebi_db_optimizer::random::<32>().map(|byte| format!("{byte:02x}"));
-        let master_key = digits.concat();
-        let log = File::create(place.directory.join("bench.log"))?;
-        let mut starter = Starter { place, master_key, log };
+        let mut starter = Starter::new(place)?;
 
         say(&format!("{} orders of {} sellers are made", options.orders, options.sellers));
         let url = server.create(SEED).await?;
@@ -188,6 +82,7 @@ impl<'a> World<'a> {
         database::connect(&url).await?.batch_execute("VACUUM ANALYZE").await?;
 
         say("the variants start");
+        let prefix = starter.prefix().to_owned();
         let baseline = starter.own(&["baseline"], Some(BASELINE_DATABASE), None)?;
         let mut variants = vec![Variant {
             name: BASELINE,
@@ -209,7 +104,7 @@ impl<'a> World<'a> {
             if let Some(url) = &redis {
                 settings.push(("REDIS_URL", url.as_str()));
                 // Nothing of a run of before is found there.
-                settings.push(("JEBI_REDIS_PREFIX", starter.master_key[..8].to_owned().leak()));
+                settings.push(("JEBI_REDIS_PREFIX", &prefix));
             }
             if !caches {
                 // Nothing is so small.

@@ -18,8 +18,11 @@ pub(super) async fn describe(place: &Place) -> Result<Vec<(String, String)>> {
     add("cores", cores.ok());
     add("processor", line_of("/proc/cpuinfo", "model name"));
     add("memory", line_of("/proc/meminfo", "MemTotal"));
-    add("kernel", std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().map(trimmed));
-    add("load before", std::fs::read_to_string("/proc/loadavg").ok().map(trimmed));
+    add(
+        "kernel",
+        std::fs::read_to_string("/proc/sys/kernel/osrelease").ok().as_deref().map(trimmed),
+    );
+    add("load before", std::fs::read_to_string("/proc/loadavg").ok().as_deref().map(trimmed));
     add("revision", said("git", &["describe", "--always", "--dirty"]));
     add("compiler", said("rustc", &["--version"]));
     add("service", said(place.jebi.to_str().unwrap_or_default(), &["--version"]));
@@ -30,7 +33,7 @@ pub(super) async fn describe(place: &Place) -> Result<Vec<(String, String)>> {
     Ok(environment)
 }
 
-fn trimmed(text: String) -> String {
+fn trimmed(text: &str) -> String {
     text.trim().to_owned()
 }
 
