@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_http::{Request, Response};
+use actix_web::ResponseError as _;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceResponse};
 use actix_web::http::Method;
@@ -26,6 +27,7 @@ use quick_cache::sync::Cache;
 use crate::auth::{self, Caller};
 use crate::cached::{Answers, Key, respond};
 use crate::monitoring::Endpoint;
+use crate::problem::Problem;
 use crate::request_id;
 use crate::state::State;
 
@@ -115,6 +117,28 @@ impl Door {
         Some(response.into())
     }
 
+    /// The refusal of what would be refused anyway, once it had been routed: what sellers ask for and memory does not have, while too
+    /// many wait for the database. Where there is a Redis, it may have it.
+    fn turn_away(state: &State, request: &Request) -> Option<Response<BoxBody>> {
+        const OF_SELLERS: [&str; 2] = ["/api/v1/orders-optimized", "/api/v1/products-optimized"];
+        /// Its name among the endpoints.
+        const TURNED_AWAY: &str = "turned away";
+        let head = request.head();
+        let is_sellers = OF_SELLERS.iter().any(|prefix| head.uri.path().starts_with(prefix));
+        if !is_sellers || !state.db.is_overloaded() || state.has_redis {
+            return None;
+        }
+        let began = Instant::now();
+        let id = request_id::of(&head.headers);
+        let mut response = request_id::during(id.clone(), || Problem::busy().error_response());
+        request_id::write(&id, response.headers_mut());
+        let endpoint = state.monitoring.endpoint(head.method.as_str(), Some(TURNED_AWAY));
+        let took = began.elapsed();
+        endpoint.operation.record(took, Outcome::Error);
+        state.db.note_refused();
+        Some(response.into())
+    }
+
     fn remember(&self, digest: [u8; 32], target: Box<str>, remembered: Remembered) {
         self.0.insert(Asked { digest, target }, Arc::new(remembered));
     }
@@ -185,6 +209,9 @@ where
         let door = &self.state.door;
         if let Some(response) = door.answer(&self.state, &request) {
             return ready(Ok(response)).left_future();
+        }
+        if let Some(refusal) = Door::turn_away(&self.state, &request) {
+            return ready(Ok(refusal)).left_future();
         }
         let (state, asked) = (self.state.clone(), door.asked(&request));
         let answered = self.application.call(request);

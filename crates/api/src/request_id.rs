@@ -29,6 +29,11 @@ pub(crate) fn current() -> Option<String> {
     CURRENT.try_with(Clone::clone).ok()
 }
 
+/// Does what needs no task of its own for the request `id`.
+pub(crate) fn during<T>(id: String, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(id, work)
+}
+
 /// Does work for the request `id` that runs on a task of its own.
 pub(crate) async fn within<T>(id: Option<String>, work: impl Future<Output = T>) -> T {
     match id {

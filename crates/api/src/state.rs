@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     /// What the caches may hold in this process.
     pub(crate) l1: L1,
     pub(crate) is_compressing: bool,
+    /// Whether processes share what they cache.
+    pub(crate) has_redis: bool,
     pub(crate) monitoring: Monitoring,
     /// The accounts outside that this process calls.
     pub(crate) outside: Arc<Accounts>,
@@ -99,6 +101,7 @@ impl State {
             watching,
             caches: Caches::new(settings.cache())?,
             l1: settings.l1,
+            has_redis: settings.redis_url.is_some(),
             is_compressing: settings.compression.level > 0,
             live: Live::default(),
             repeats: Arc::new(Found::with_timings(timings)),

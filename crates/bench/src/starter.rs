@@ -15,6 +15,11 @@ pub(crate) struct Starter<'a> {
     log: File,
 }
 
+/// Connections to PostgreSQL of each process: four for each core.
+pub(crate) fn connections() -> usize {
+    std::thread::available_parallelism().map_or(8, |cores| cores.get() * 4)
+}
+
 /// The seller with most.
 pub(crate) const SELLER: &str = "bench";
 
@@ -47,6 +52,9 @@ impl<'a> Starter<'a> {
             .env("JEBI_MASTER_KEY", &self.master_key)
             .env("REDIS_URL", "")
             .env("JEBI_PERFORMANCE_LOG", "off")
+            // What `jebi doctor` advises: more only wait for each other.
+            .env("DATABASE_POOL_SIZE", connections().to_string())
+            .env("DATABASE_MAX_OVERFLOW", "0")
             .env("JEBI_WALK_SCHEDULE", "off")
             .env("JEBI_FOLLOW_SCHEDULE", "off");
         command

@@ -234,6 +234,17 @@ impl Pool {
         self.permits.available_permits() == 0 && self.state().open > 0
     }
 
+    /// Whether who wants a connection now is refused at once, because too many wait too long.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        self.shed_after.is_some_and(|longest| self.queue.refuses(self.most, longest))
+    }
+
+    /// Counts a caller who was refused before they asked, because [`Pool::is_overloaded`].
+    pub fn note_refused(&self) {
+        self.waits.note(Duration::ZERO, true);
+    }
+
     /// Open and idle connections.
     #[must_use]
     pub fn state(&self) -> PoolState {

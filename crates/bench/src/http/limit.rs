@@ -154,14 +154,14 @@ pub(crate) async fn measure(world: &mut World<'_>, options: &Options) -> Result<
     ];
     let rounds = options.rounds.max(3) as usize;
     let bar = Steps::new(pairs.len() * (rounds + 1));
-    let constant = Mix::of("constant", Request::new(0, ("GET", ORDERS), &[], None));
     let mut limits = vec![];
     for Pair { name, label, least, ours, limit } in pairs {
         let mut both = Limit { name, label, least, body_bytes: 0, ours: vec![], limit: vec![] };
         for round in 0..=rounds {
             bar.next(&format!("{label}: round {round} of {rounds}"));
             let (us, bytes) = turn(&jebi, &ours)?;
-            let (them, _) = turn(&limit, &constant)?;
+            // The same requests: what is in their headers is read by both.
+            let (them, _) = turn(&limit, &ours)?;
             // The first one warms.
             if round > 0 {
                 both.ours.push(us);

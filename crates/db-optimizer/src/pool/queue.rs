@@ -22,8 +22,16 @@ impl Queue {
     pub(super) fn enter(&self, short: u32, longest: Duration) -> Option<Place<'_>> {
         let before = self.waiting.fetch_add(1, Relaxed);
         let place = Place(self);
-        let delay = Duration::from_micros(self.delay_us.load(Relaxed));
-        (before < short || delay <= longest).then_some(place)
+        (!self.is_stuck(before, short, longest)).then_some(place)
+    }
+
+    /// Whether [`Queue::enter`] would refuse.
+    pub(super) fn refuses(&self, short: u32, longest: Duration) -> bool {
+        self.is_stuck(self.waiting.load(Relaxed), short, longest)
+    }
+
+    fn is_stuck(&self, waiting: u32, short: u32, longest: Duration) -> bool {
+        waiting >= short && Duration::from_micros(self.delay_us.load(Relaxed)) > longest
     }
 
     /// Somebody was served without waiting.
@@ -61,6 +69,7 @@ mod tests {
         let mut places: Vec<Place<'_>> =
             (0..10).map(|_| queue.enter(2, LONGEST).expect("a burst is waited out")).collect();
         places[0].note(Duration::from_millis(51));
+        assert!(queue.refuses(2, LONGEST));
         assert!(queue.enter(2, LONGEST).is_none(), "long and slow");
         places.truncate(1);
         assert!(queue.enter(2, LONGEST).is_some(), "slow and short");
@@ -70,7 +79,7 @@ mod tests {
         places[0].note(Duration::from_secs(1));
         assert!(queue.enter(2, LONGEST).is_none());
         queue.note_at_once();
-        assert!(queue.enter(2, LONGEST).is_some(), "nobody has to wait any more");
+        assert!(!queue.refuses(2, LONGEST), "nobody has to wait any more");
     }
 
     #[test]
