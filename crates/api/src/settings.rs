@@ -447,12 +447,25 @@ impl Settings {
     /// # Errors
     /// [`db::Error::NoConnection`] where the URL cannot be read.
     pub fn connect_for_work(&self) -> Result<db::Pool, db::Error> {
+        let config = db::Config { size: 1, overflow: self.hands(), ..self.pool.clone() };
+        db::Pool::new(self.database_url.expose_secret(), &config)
+    }
+
+    /// How many connections jobs take at once, beside the first.
+    fn hands(&self) -> u32 {
         /// So many collectors write at once.
         const WRITING: usize = 8;
         let hands = self.workers + self.collectors.min(WRITING);
-        let overflow = u32::try_from(hands).unwrap_or(u32::MAX).saturating_add(3);
-        let config = db::Config { size: 1, overflow, ..self.pool.clone() };
-        db::Pool::new(self.database_url.expose_secret(), &config)
+        u32::try_from(hands).unwrap_or(u32::MAX).saturating_add(3)
+    }
+
+    /// How many connections a process that serves opens at most beside the pool of requests: two each for events, for watching and
+    /// for benchmarks; those of jobs; and one for each COPY of a collector.
+    #[must_use]
+    pub fn connections_beside(&self) -> u32 {
+        const PAIRS: u32 = 3 * 2;
+        const COPIES: u32 = 4;
+        if self.workers == 0 { PAIRS } else { PAIRS + 1 + self.hands() + COPIES }
     }
 
     /// A cache without its namespaces.

@@ -50,6 +50,10 @@ impl Server {
         Ok(Self { url: url.to_owned(), client, postmaster: postmaster.filter(|_| is_here) })
     }
 
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
     pub(crate) fn url_of(&self, name: &str) -> String {
         renamed(&self.url, name)
     }

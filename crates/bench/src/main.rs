@@ -5,6 +5,7 @@ mod constant;
 mod database;
 mod db;
 mod http;
+mod parts;
 mod process;
 mod progress;
 mod report;

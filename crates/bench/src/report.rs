@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{database, db, http};
+use crate::{database, db, http, parts};
 
 pub(crate) use plot::{Curve, Plot};
 
@@ -24,6 +24,10 @@ enum Subject {
     Http,
     /// Statements through the query layer, beside pgbench; pages deep down, and where there is more of everything
     Db,
+    /// The cache beside its peers
+    Cache,
+    /// What an item costs the batch engine, and a page of a catalogue to merge
+    Batch,
 }
 
 #[derive(clap::Args)]
@@ -149,6 +153,12 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     if wants(Subject::Db) {
         sections.push(db::measure(&place, &options.db).await?);
+    }
+    if wants(Subject::Cache) {
+        sections.push(parts::cache(&place)?);
+    }
+    if wants(Subject::Batch) {
+        sections.push(parts::batch(&place)?);
     }
     let environment = environment::describe(&place).await?;
     let doubts: Vec<String> = sections.iter().flat_map(|section| section.doubts.clone()).collect();

@@ -126,8 +126,8 @@ impl<'a> Starter<'a> {
     /// Where it cannot be written.
     pub(crate) fn constant(
         &mut self,
-        name: &str,
-        body: &[u8],
+        (name, body): (&str, &[u8]),
+        headers: &[String],
         core: Option<usize>,
     ) -> Result<Served> {
         let file = self.place.directory.join(format!("{name}.body"));
@@ -135,6 +135,12 @@ impl<'a> Starter<'a> {
         let file = file.to_string_lossy().into_owned();
         let gzip = body.starts_with(&[0x1f, 0x8b]);
         let encoding: &[&str] = if gzip { &["--encoding", "gzip"] } else { &[] };
-        self.own(&[&["constant", &file], encoding].concat(), None, core)
+        let headers = headers.iter().flat_map(|line| ["--header", line.as_str()]);
+        let arguments: Vec<&str> = ["constant", file.as_str()]
+            .into_iter()
+            .chain(encoding.iter().copied())
+            .chain(headers)
+            .collect();
+        self.own(&arguments, None, core)
     }
 }

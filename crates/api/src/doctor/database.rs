@@ -109,8 +109,6 @@ fn io_timing(server: &Server) -> Check {
 
 fn pool_size(server: &Server, settings: &Settings) -> Check {
     const NAME: &str = "pool size";
-    /// Beside the pool, for events and samples.
-    const BESIDE: i64 = 2;
     /// Measured: 4 times the cores of the database serve most, and more only queue inside PostgreSQL.
     const PER_CORE: usize = 4;
     let (size, overflow) = (settings.pool.size, settings.pool.overflow);
@@ -119,7 +117,7 @@ fn pool_size(server: &Server, settings: &Settings) -> Check {
         "{size} connections and {overflow} more; PostgreSQL takes {room}, of which {} are open",
         server.open_connections
     );
-    if i64::from(size) + i64::from(overflow) + BESIDE > room {
+    if i64::from(size) + i64::from(overflow) + i64::from(settings.connections_beside()) > room {
         let next = "lower DATABASE_MAX_OVERFLOW or raise max_connections: every process of the \
                     service takes as many";
         return Check::bad(NAME, found, next);

@@ -117,7 +117,7 @@ impl<'a> World<'a> {
         let address = variants[1].served[0].address;
         let scenario = Scenario::survey(address, &keys).await?;
         let body = limit_body(address, &key).await?;
-        let constant = starter.constant("page", &body, None)?;
+        let constant = starter.constant(("page", &body), &[], None)?;
         variants.push(Variant {
             name: LIMIT,
             label: "Limit: the same bytes, constant",

@@ -75,7 +75,7 @@ impl Plot {
             }
             chart
                 .configure_series_labels()
-                .position(SeriesLabelPosition::UpperLeft)
+                .position(SeriesLabelPosition::LowerRight)
                 .label_font(("sans-serif", 14))
                 .border_style(BLACK)
                 .background_style(RGBColor(255, 255, 255))
