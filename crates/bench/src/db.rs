@@ -43,15 +43,27 @@ pub(crate) struct Options {
 const DATABASE: &str = "jebi_bench_db";
 /// What a page is to reach of what pgbench does with its statements.
 const LEAST: f64 = 0.75;
+const BY_NUMBER: &str = "A page by number has to be found: the totals of each month, then of the days of one, say on which day it \
+    begins, and its rows of that day are skipped. That is bounded, not free; a page by cursor, which is how a client walks, costs the \
+    same at any depth.";
 /// What a cost may be off, where it is to be flat.
 const FLAT: f64 = 0.2;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
 enum Asked {
-    Orders { page: u64, status: Option<OrderStatus> },
+    Orders {
+        page: u64,
+        status: Option<OrderStatus>,
+    },
+    /// By the cursor that this page ends with.
+    OrdersAfter {
+        page: u64,
+    },
     Order,
-    Products { page: u64 },
+    Products {
+        page: u64,
+    },
     Search,
     Product,
 }
@@ -63,6 +75,7 @@ impl Asked {
             Self::Orders { page, status: Some(status) } => {
                 format!("orders, {}, page {page}", status.as_str())
             }
+            Self::OrdersAfter { page } => format!("orders, by cursor after page {page}"),
             Self::Order => "an order".to_owned(),
             Self::Products { page } => format!("products, page {page}"),
             Self::Search => "products, search".to_owned(),
@@ -170,6 +183,7 @@ fn everything() -> Vec<Asked> {
         page(1),
         page(1_000),
         page(18_000),
+        Asked::OrdersAfter { page: 18_000 },
         Asked::Orders { page: 1, status: Some(OrderStatus::Paid) },
         Asked::Order,
         Asked::Products { page: 1 },
@@ -240,6 +254,13 @@ impl World {
                 let ids = found.items.iter().map(|order| order.id).collect();
                 script::orders_page(seller, &filter, (at, size), ids)
             }
+            Asked::OrdersAfter { page } => {
+                let (filter, at) = (OrderFilter::default(), self.after(*page).await?);
+                let size = ORDERS_ON_A_PAGE;
+                let found = orders::page(&self.pool, &self.keys, &filter, at, size).await?;
+                let ids = found.items.iter().map(|order| order.id).collect();
+                script::orders_page(seller, &filter, (at, size), ids)
+            }
             Asked::Order => script::order(seller, self.order),
             Asked::Products { page } => {
                 let page = PageNumber::new(*page, PRODUCTS_ON_A_PAGE).context("a page")?;
@@ -254,13 +275,25 @@ impl World {
         })
     }
 
-    /// Asks once, through the query layer.
-    async fn ask(&self, asked: &Asked) -> Result<()> {
-        let (pool, seller) = (&self.pool, self.keys.seller());
+    /// Where a page ends.
+    async fn after(&self, page: u64) -> Result<At> {
+        let (filter, at) = self.orders_at(page, None)?;
+        let found = orders::page(&self.pool, &self.keys, &filter, at, ORDERS_ON_A_PAGE).await?;
+        found.next.map(At::After).with_context(|| format!("there is nothing after page {page}"))
+    }
+
+    /// Asks once, through the query layer. `after` is where a page by cursor begins.
+    async fn ask(&self, pool: &Pool, asked: &Asked, after: Option<At>) -> Result<()> {
+        let seller = self.keys.seller();
         let first = At::Page(PageNumber::first());
         match asked {
             Asked::Orders { page, status } => {
                 let (filter, at) = self.orders_at(*page, *status)?;
+                orders::page(pool, &self.keys, &filter, at, ORDERS_ON_A_PAGE).await?;
+            }
+            Asked::OrdersAfter { .. } => {
+                let at = after.context("a page by cursor begins somewhere")?;
+                let filter = OrderFilter::default();
                 orders::page(pool, &self.keys, &filter, at, ORDERS_ON_A_PAGE).await?;
             }
             Asked::Order => {
@@ -329,19 +362,39 @@ impl World {
         Ok(measured)
     }
 
-    /// Asks through as many tasks as there are connections, each again once it has the answer; how many, in how many seconds.
+    /// Asks through as many tasks as there are connections, each again once it has the answer, all on one thread as pgbench's
+    /// are; how many, in how many seconds.
     async fn send(&self, asked: &Asked, turn: Duration) -> Result<(f64, f64)> {
-        let began = Instant::now();
-        let client = || async {
-            let mut count = 0_u32;
-            while began.elapsed() < turn {
-                self.ask(asked).await?;
-                count += 1;
-            }
-            anyhow::Ok(f64::from(count))
+        let after = match asked {
+            Asked::OrdersAfter { page } => Some(self.after(*page).await?),
+            _ => None,
         };
-        let counts = futures::future::try_join_all((0..self.clients).map(|_| client())).await?;
-        Ok((counts.iter().sum(), began.elapsed().as_secs_f64()))
+        let send = || async {
+            let config = Config { size: self.clients, overflow: 0, ..Config::default() };
+            let pool = &Pool::new(&self.url, &config)?;
+            let ask = |_| self.ask(pool, asked, after);
+            // Connections are opened, and statements prepared, before the clock runs.
+            futures::future::try_join_all((0..self.clients).map(ask)).await?;
+            let began = Instant::now();
+            let client = || async {
+                let mut count = 0_u32;
+                while began.elapsed() < turn {
+                    self.ask(pool, asked, after).await?;
+                    count += 1;
+                }
+                anyhow::Ok(f64::from(count))
+            };
+            let counts = futures::future::try_join_all((0..self.clients).map(|_| client())).await?;
+            anyhow::Ok((counts.iter().sum(), began.elapsed().as_secs_f64()))
+        };
+        let on_one_thread = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(send())
+        };
+        let sent = tokio::task::block_in_place(|| {
+            std::thread::scope(|threads| threads.spawn(on_one_thread).join())
+        });
+        sent.ok().context("the sending thread panicked")?
     }
 }
 
@@ -502,10 +555,19 @@ fn flat(all: &[Measured]) -> Vec<Target> {
     }
     for one in all {
         let base = first(one.size).and_then(Measured::postgres_us);
-        let is_deep = matches!(one.label.as_str(), "orders, page 1000" | "orders, page 18000");
-        if is_deep {
-            let name = format!("cost of {} beside page 1 ({})", one.label, one.size.label());
-            targets.extend(target(name, one.postgres_us(), base));
+        let name = format!("cost of {} beside page 1 ({})", one.label, one.size.label());
+        match one.label.as_str() {
+            "orders, page 1000" | "orders, page 18000" => {
+                let mut deep = target(name, one.postgres_us(), base);
+                if let Some(deep) = deep.as_mut().filter(|deep| !deep.holds) {
+                    deep.why = Some(BY_NUMBER.to_owned());
+                }
+                targets.extend(deep);
+            }
+            label if label.starts_with("orders, by cursor") => {
+                targets.extend(target(name, one.postgres_us(), base));
+            }
+            _ => {}
         }
     }
     targets
