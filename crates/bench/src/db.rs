@@ -41,6 +41,7 @@ pub(crate) struct Options {
 }
 
 const DATABASE: &str = "jebi_bench_db";
+const SEEN_OFF: Duration = Duration::from_millis(500);
 /// What a page is to reach of what pgbench does with its statements.
 const LEAST: f64 = 0.75;
 const BY_NUMBER: &str = "A page by number has to be found: the totals of each month, then of the days of one, say on which day it \
@@ -120,9 +121,9 @@ impl Measured {
         median(&turns.iter().filter_map(what).collect::<Vec<_>>())
     }
 
-    /// CPU time of PostgreSQL for one, in microseconds.
+    /// CPU time of PostgreSQL for one, in microseconds, under pgbench: it sends the same and has ended when it is read.
     fn postgres_us(&self) -> Option<f64> {
-        Self::of(&self.ours, |turn| turn.postgres_us)
+        Self::of(&self.pgbench, |turn| turn.postgres_us)
     }
 }
 
@@ -330,6 +331,8 @@ impl World {
         for turn in 0..=options.turns {
             let before = (place.server.cpu(), crate::process::cpu(std::process::id()));
             let (count, seconds) = self.send(asked, options.turn).await?;
+            // What its connections took is counted once PostgreSQL has seen them off.
+            tokio::time::sleep(SEEN_OFF).await;
             let after = (place.server.cpu(), crate::process::cpu(std::process::id()));
             let each = |now: Option<Duration>, before: Option<Duration>, count: f64| {
                 Some(now?.checked_sub(before?)?.as_secs_f64() * 1e6 / count)
@@ -439,8 +442,8 @@ fn section(all: &[Measured], options: &Options) -> Result<Section> {
             rate(ours),
             rate(&one.pgbench),
             format!("{:.3}", median(&one.shares()).unwrap_or(0.0)),
+            us(Measured::of(ours, |turn| turn.postgres_us)),
             us(one.postgres_us()),
-            us(Measured::of(&one.pgbench, |turn| turn.postgres_us)),
             us(Measured::of(ours, |turn| turn.own_us)),
         ]
     };
@@ -491,7 +494,7 @@ fn section(all: &[Measured], options: &Options) -> Result<Section> {
             });
         }
         if let Some(value) = one.postgres_us() {
-            let rounds = one.ours.iter().filter_map(|turn| turn.postgres_us).collect();
+            let rounds = one.pgbench.iter().filter_map(|turn| turn.postgres_us).collect();
             figures.push(Figure {
                 name: name("PostgreSQL CPU"),
                 value,
