@@ -1,6 +1,7 @@
 //! What the query layer costs beside PostgreSQL: the same statements with the same values, by turns through it and through
 //! `pgbench -M prepared`; and what a page costs where there is more of everything.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -13,10 +14,12 @@ use jebi_domain::{
     At, MasterKey, OrderFilter, OrderId, OrderStatus, PageNumber, PageSize, ProductFilter,
     ProductId, Search, SellerKeys,
 };
+use jebi_load::{Mix, Pace, Plan, Request, run};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::database;
+use crate::process;
 use crate::progress::{Steps, say};
 use crate::report::{Better, Curve, Figure, Place, Plot, Section, Table, Target, length, median};
 use crate::starter::{SELLER, Starter};
@@ -47,6 +50,8 @@ const LEAST: f64 = 0.75;
 const BY_NUMBER: &str = "A page by number has to be found: the totals of each month, then of the days of one, say on which day it \
     begins, and its rows of that day are skipped. That is bounded, not free; a page by cursor, which is how a client walks, costs the \
     same at any depth.";
+/// What service and PostgreSQL together may take over HTTP of what PostgreSQL takes under pgbench.
+const MOST_OVER_HTTP: f64 = 2.0;
 /// What a cost may be off, where it is to be flat.
 const FLAT: f64 = 0.2;
 
@@ -127,8 +132,25 @@ impl Measured {
     }
 }
 
+/// A page over HTTP, of a service that caches nothing, for one request.
+#[derive(Serialize)]
+struct OverHttp {
+    service_us: f64,
+    postgres_us: f64,
+    /// What PostgreSQL alone takes for the same page under pgbench.
+    pgbench_us: f64,
+}
+
+impl OverHttp {
+    fn times(&self) -> f64 {
+        (self.service_us + self.postgres_us) / self.pgbench_us
+    }
+}
+
 /// A filled database, and the seller with most.
 struct World {
+    /// Of the seller.
+    key: String,
     url: String,
     pool: Pool,
     keys: SellerKeys,
@@ -152,10 +174,11 @@ pub(crate) async fn measure(place: &Place, options: &Options) -> Result<Section>
     ];
     sizes.extend(options.large.then_some(Size { orders: 10_000_000, sellers: 1 }));
     sizes.dedup();
-    let mut all = vec![];
+    let mut all: Vec<Measured> = vec![];
+    let mut over_http = None;
     let largest = sizes.last().copied();
     for size in &sizes {
-        let starter = Starter::new(place)?;
+        let mut starter = Starter::new(place)?;
         let world = World::make(place, &starter, *size, options.clients).await?;
         let wanted = if Some(*size) == largest { everything() } else { vec![first_page()] };
         let bar = Steps::new(wanted.len());
@@ -163,9 +186,16 @@ pub(crate) async fn measure(place: &Place, options: &Options) -> Result<Section>
             bar.next(&format!("{}: {}", size.label(), asked.label()));
             all.push(world.compare(place, (&pgbench, options), &asked, *size).await?);
         }
+        let first = |one: &&Measured| one.label == first_page().label() && one.size == *size;
+        if Some(*size) == largest
+            && let Some(pgbench_us) = all.iter().find(first).and_then(Measured::postgres_us)
+        {
+            let found = world.over_http(place, &mut starter, options, pgbench_us).await?;
+            over_http = Some(found);
+        }
     }
     place.server.drop(DATABASE).await?;
-    section(&all, options)
+    section(&all, over_http.as_ref(), options)
 }
 
 impl Size {
@@ -202,7 +232,7 @@ impl World {
         say(&format!("{} are made", size.label()));
         let url = place.server.create(DATABASE).await?;
         starter.run(&url, &["migrate"])?;
-        starter.key(&url, SELLER)?;
+        let key = starter.key(&url, SELLER)?;
         let (orders, sellers) = (size.orders.to_string(), size.sellers.to_string());
         let products = (size.orders / 20).max(u64::from(size.sellers)).to_string();
         let amounts = ["--orders", &orders, "--products", &products, "--sellers", &sellers];
@@ -229,7 +259,59 @@ impl World {
         let order = orders.items.first().context("there are no orders")?.id;
         let product = products.items.first().context("there are no products")?;
         let word = product.name.split(' ').next().unwrap_or_default().to_owned();
-        Ok(Self { url, pool, keys, clients, order, product: product.id, word })
+        Ok(Self { key, url, pool, keys, clients, order, product: product.id, word })
+    }
+
+    /// The first page of orders, asked for one after the other of a service without a cache.
+    async fn over_http(
+        &self,
+        place: &Place,
+        starter: &mut Starter<'_>,
+        options: &Options,
+        pgbench_us: f64,
+    ) -> Result<OverHttp> {
+        let served = starter.serve(DATABASE, &[("JEBI_CACHE_MAX_BYTES", "1")], None)?;
+        let authorization = format!("Bearer {}", self.key);
+        let headers = [("authorization", authorization.as_str())];
+        let request = Request::new(0, ("GET", "/api/v1/orders-optimized/"), &headers, None);
+        let mix = Mix::of("page", request);
+        let plan = |duration| Plan {
+            // Two who asked for the same at once would be given one answer.
+            users: 1,
+            duration,
+            pace: Pace::Closed,
+            patience: Duration::from_secs(20),
+        };
+        let addresses = [served.address];
+        let send = |duration| {
+            tokio::task::block_in_place(|| {
+                let send = || run(&plan(duration), &addresses, &mix, |_| ControlFlow::Continue(()));
+                std::thread::scope(|threads| threads.spawn(send).join())
+            })
+        };
+        let read = || Some((process::cpu(served.pid())?, place.server.cpu()?));
+        let _ = send(options.turn);
+        let still = read().context("CPU times are known on Linux alone")?;
+        tokio::time::sleep(options.turn).await;
+        let before = read().context("CPU times are known on Linux alone")?;
+        let turn = options.turn * options.turns;
+        let measured = send(turn).ok().context("the sending thread panicked")??;
+        let after = read().context("CPU times are known on Linux alone")?;
+        ensure!(
+            measured.counts.errors() == 0,
+            "the service did not answer well: {:?}",
+            measured.counts
+        );
+        let count = measured.counts.ok.max(1) as f64;
+        let each = |still: Duration, before: Duration, after: Duration| {
+            let idle = before.saturating_sub(still) * options.turns;
+            after.saturating_sub(before).saturating_sub(idle).as_secs_f64() * 1e6 / count
+        };
+        Ok(OverHttp {
+            service_us: each(still.0, before.0, after.0),
+            postgres_us: each(still.1, before.1, after.1),
+            pgbench_us,
+        })
     }
 
     fn orders_at(&self, page: u64, status: Option<OrderStatus>) -> Result<(OrderFilter, At)> {
@@ -329,11 +411,11 @@ impl World {
         std::fs::write(&file, &text)?;
         let mut measured = Measured { label: asked.label(), size, ours: vec![], pgbench: vec![] };
         for turn in 0..=options.turns {
-            let before = (place.server.cpu(), crate::process::cpu(std::process::id()));
+            let before = (place.server.cpu(), process::cpu(std::process::id()));
             let (count, seconds) = self.send(asked, options.turn).await?;
             // What its connections took is counted once PostgreSQL has seen them off.
             tokio::time::sleep(SEEN_OFF).await;
-            let after = (place.server.cpu(), crate::process::cpu(std::process::id()));
+            let after = (place.server.cpu(), process::cpu(std::process::id()));
             let each = |now: Option<Duration>, before: Option<Duration>, count: f64| {
                 Some(now?.checked_sub(before?)?.as_secs_f64() * 1e6 / count)
             };
@@ -429,7 +511,7 @@ fn find_pgbench() -> Option<PathBuf> {
     found.pop()
 }
 
-fn section(all: &[Measured], options: &Options) -> Result<Section> {
+fn section(all: &[Measured], over_http: Option<&OverHttp>, options: &Options) -> Result<Section> {
     let us =
         |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |value| format!("{value:.0}"));
     let rate = |turns: &[Turn]| us(Measured::of(turns, |turn| Some(turn.per_second)));
@@ -479,6 +561,19 @@ fn section(all: &[Measured], options: &Options) -> Result<Section> {
         });
     }
     targets.extend(flat(all));
+    if let Some(over_http) = over_http {
+        let times = over_http.times();
+        targets.push(Target {
+            name: format!(
+                "a page over HTTP without cache ({:.0} µs of the service, {:.0} of PostgreSQL) beside PostgreSQL under pgbench ({:.0} µs)",
+                over_http.service_us, over_http.postgres_us, over_http.pgbench_us
+            ),
+            figure: times,
+            target: format!("≤ {MOST_OVER_HTTP} times"),
+            holds: times <= MOST_OVER_HTTP,
+            why: None,
+        });
+    }
     let mut figures = vec![];
     for one in all {
         let name = |what: &str| format!("db/{}, {}/{what}", one.size.label(), one.label);
@@ -530,7 +625,7 @@ fn section(all: &[Measured], options: &Options) -> Result<Section> {
         figures,
         targets,
         doubts: vec![],
-        raw: json!({ "measured": all, "clients": options.clients }),
+        raw: json!({ "measured": all, "over_http": over_http, "clients": options.clients }),
     })
 }
 

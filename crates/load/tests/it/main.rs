@@ -5,6 +5,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::ops::ControlFlow;
+use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -147,4 +148,43 @@ fn refusals_and_what_cannot_be_read_are_no_answers() {
     let measured = measure("SSH-2.0-hello\r\n\r\n");
     assert_eq!((measured.counts.broken, measured.counts.ok), (10, 0));
     assert!(run(&plan, &[], &mix(), |_| ControlFlow::Continue(())).is_err(), "nowhere");
+}
+
+/// Where the generator of the next test is to send, when this program is run once more as that.
+const CHILD: &str = "JEBI_LOAD_CHILD";
+const DOUBTS: &str = "doubts: ";
+
+/// Does nothing but where the next test says so.
+#[test]
+#[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a child is told, and tells")]
+fn a_generator_of_its_own() {
+    let Ok(address) = std::env::var(CHILD) else { return };
+    let plan = plan(5, Pace::Open { per_second: 200.0 }, Duration::from_secs(3));
+    let addresses = [address.parse().unwrap()];
+    let measured = run(&plan, &addresses, &mix(), |_| ControlFlow::Continue(())).unwrap();
+    println!("{DOUBTS}{}", measured.doubts().join("; "));
+}
+
+#[test]
+fn a_generator_that_gets_a_tenth_of_a_core_says_that_it_was_the_slow_one() {
+    let (address, _) = serve(HELLO);
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "a_generator_of_its_own", "--nocapture", "--test-threads", "1"])
+        .env(CHILD, address.to_string())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pid = child.id().to_string();
+    let (_over, never) = mpsc::channel::<()>();
+    while child.try_wait().unwrap().is_none() {
+        for (signal, ms) in [("-STOP", 90), ("-CONT", 10)] {
+            // It may have ended: then there is nobody to stop.
+            let _ = Command::new("kill").args([signal, &pid]).stderr(Stdio::null()).status();
+            let _ = never.recv_timeout(Duration::from_millis(ms));
+        }
+    }
+    let output = std::io::read_to_string(child.stdout.take().unwrap()).unwrap();
+    let doubts = output.lines().find_map(|line| line.split_once(DOUBTS)).unwrap().1;
+    assert!(doubts.contains("kept from running"), "{output}");
+    assert!(doubts.contains("late"), "{output}");
 }
