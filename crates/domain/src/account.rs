@@ -111,6 +111,7 @@ impl std::fmt::Debug for Credential {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::platform::Platform;
 
     #[test]
     fn every_kind_has_credentials_of_distinct_names() {
@@ -118,6 +119,16 @@ mod tests {
             let names = kind.credentials();
             assert!(!names.is_empty());
             assert!(names.iter().enumerate().all(|(at, name)| !names[..at].contains(name)));
+        }
+    }
+
+    #[test]
+    fn an_account_is_with_a_wholesaler_or_with_a_platform_that_sells() {
+        for kind in AccountKind::ALL {
+            let sells = kind.as_str().parse::<Platform>().is_ok();
+            assert_eq!(kind.is_wholesaler(), !sells, "{kind}");
+            let wholesaler = kind.as_str().parse::<Wholesaler>().ok();
+            assert_eq!(kind.wholesaler(), wholesaler, "{kind}");
         }
     }
 
@@ -133,7 +144,8 @@ mod tests {
         ] {
             assert_eq!(Credential::new(&bad), Err(why), "{bad:?}");
         }
-        let shown = format!("{:?}", Credential::new("sesame").unwrap());
-        assert!(!shown.contains("sesame"));
+        let credential = Credential::new("sesame").unwrap();
+        assert_eq!(credential.expose(), "sesame");
+        assert_eq!(format!("{credential:?}"), "Credential(redacted)");
     }
 }

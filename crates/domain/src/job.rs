@@ -26,3 +26,14 @@ impl JobState {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::JobState;
+
+    #[test]
+    fn a_job_has_ended_once_it_neither_waits_nor_runs() {
+        let ended: Vec<_> = JobState::ALL.iter().filter(|state| state.is_ended()).collect();
+        assert_eq!(ended, [&JobState::Done, &JobState::Failed, &JobState::Cancelled]);
+    }
+}

@@ -263,6 +263,15 @@ mod tests {
         assert_ne!(status.canonical(), OrderFilter::default().canonical());
     }
 
+    #[test]
+    fn an_order_may_cost_nothing_and_never_less() {
+        let won = |amount| Money::new(amount, Currency::Krw).unwrap();
+        let of = |discount| Amounts::of(Currency::Krw, [], won(3_000), won(discount));
+        assert_eq!(of(3_000).map(Amounts::total), Ok(won(0)));
+        assert_eq!(of(3_001), Err(MoneyError::OutOfBounds));
+        assert_eq!(of(2_999).map(Amounts::total), Ok(won(1)));
+    }
+
     proptest! {
         #[test]
         fn amounts_add_up(

@@ -158,7 +158,9 @@ mod tests {
         assert_eq!(PageSize::new(0), None);
         assert_eq!(PageSize::new(101), None);
         assert_eq!(PageNumber::new(0, size(50)), None);
-        assert_eq!(PageNumber::new(1, size(50)).unwrap().skip(), 0);
+        assert_eq!(PageNumber::new(1, size(50)), Some(PageNumber::first()));
+        let third = PageNumber::new(3, size(50)).unwrap();
+        assert_eq!((third.number(), third.skip()), (3, 100));
         assert_eq!(PageNumber::new(u64::MAX, size(100)), None);
         let last = PageNumber::MAX_SKIP / 64 + 1;
         assert_eq!(PageNumber::new(last, size(64)).unwrap().skip(), PageNumber::MAX_SKIP);
@@ -169,8 +171,11 @@ mod tests {
     fn a_range_does_not_run_backwards() {
         let at = |seconds| DateTime::from_timestamp(seconds, 0);
         assert_eq!(Bounds::new(at(2), at(1)), None);
-        assert!(Bounds::new(at(1), at(1)).is_some());
-        assert!(Bounds::new(None, at(1)).is_some());
+        let instant = Bounds::new(at(1), at(1)).unwrap();
+        assert_eq!((instant.from(), instant.to()), (at(1), at(1)));
+        let open = Bounds::new(None, at(1)).unwrap();
+        assert_eq!((open.from(), open.to()), (None, at(1)));
+        assert_eq!(Bounds::new(at(1), None).unwrap().to(), None);
     }
 
     proptest! {

@@ -110,7 +110,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_is_what_it_was_made_of() {
+        let rule = Pricing::new(45, 9_900, ProductStatus::Active).unwrap();
+        assert_eq!((rule.margin_percent(), rule.minimum_price()), (45, 9_900));
+        assert_eq!(rule.status(), ProductStatus::Active);
+        let usual = Pricing::new(30, 0, ProductStatus::Draft);
+        assert_eq!(usual, Some(Pricing::default()));
+    }
+
+    #[test]
     fn a_rule_has_bounds() {
+        let most = Pricing::new(Pricing::MOST_MARGIN, Pricing::MOST_MINIMUM, ProductStatus::Draft);
+        assert!(most.is_some());
+        assert_eq!(Pricing::new(0, Pricing::MOST_MINIMUM + 1, ProductStatus::Draft), None);
         assert_eq!(Pricing::new(1_001, 0, ProductStatus::Draft), None);
         assert_eq!(Pricing::new(30, -1, ProductStatus::Draft), None);
         assert_eq!(Pricing::new(30, 0, ProductStatus::Discontinued), None);

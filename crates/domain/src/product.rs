@@ -127,6 +127,8 @@ impl StockChange {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use proptest::prelude::*;
 
@@ -137,6 +139,51 @@ mod tests {
         assert_eq!(StockChange::By(-4).of(Some(3), true), Ok(-1));
         assert!(StockChange::By(1).of(None, true).is_err());
         assert_eq!(StockChange::To(5).of(None, false), Ok(5));
+    }
+
+    #[test]
+    fn a_range_of_prices_does_not_run_backwards() {
+        let range = PriceRange::new(Some(5), Some(7)).unwrap();
+        assert_eq!((range.min(), range.max()), (Some(5), Some(7)));
+        assert!(PriceRange::new(Some(5), Some(5)).is_some());
+        assert_eq!(PriceRange::new(Some(6), Some(5)), None);
+        assert_eq!(PriceRange::new(None, None), Some(PriceRange::default()));
+    }
+
+    #[test]
+    fn two_filters_that_differ_are_told_apart() {
+        let filters = [
+            ProductFilter::default(),
+            ProductFilter { status: Some(ProductStatus::Active), ..ProductFilter::default() },
+            ProductFilter { brand: Some("한빛".to_owned()), ..ProductFilter::default() },
+            ProductFilter { wholesaler: Some(Wholesaler::Zentrade), ..ProductFilter::default() },
+            ProductFilter { stock: Some(StockLevel::Out), ..ProductFilter::default() },
+            ProductFilter { price: PriceRange { min: Some(1), max: None }, ..Default::default() },
+            ProductFilter { search: Search::new("컵").ok(), ..ProductFilter::default() },
+        ];
+        let texts: BTreeSet<String> = filters.iter().map(ProductFilter::canonical).collect();
+        assert_eq!(texts.len(), filters.len(), "{texts:?}");
+    }
+
+    #[test]
+    fn price_and_stock_are_asked_of_offers_and_nothing_else_is() {
+        let price = PriceRange::new(None, Some(9_900)).unwrap();
+        assert!(ProductFilter { price, ..ProductFilter::default() }.asks_for_offers());
+        let stock = Some(StockLevel::Low);
+        assert!(ProductFilter { stock, ..ProductFilter::default() }.asks_for_offers());
+        let brand = Some("한빛".to_owned());
+        assert!(!ProductFilter { brand, ..ProductFilter::default() }.asks_for_offers());
+    }
+
+    #[test]
+    fn a_stock_is_counted_up_to_a_billion_either_way() {
+        let most = StockChange::MAX;
+        assert_eq!(StockChange::To(most).of(None, false), Ok(most));
+        assert_eq!(StockChange::To(-most).of(None, true), Ok(-most));
+        for beyond in [most + 1, -most - 1] {
+            let refused = StockChange::To(beyond).of(None, true);
+            assert_eq!(refused, Err("leads to more units than are counted"), "{beyond}");
+        }
     }
 
     proptest! {

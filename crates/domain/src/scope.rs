@@ -74,6 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_scope_that_is_named_twice_is_in_the_set() {
+        let scopes = Scopes::parse(["orders:read", "orders:read", "products:read"]).unwrap();
+        assert!(scopes.iter().eq([Scope::OrdersRead, Scope::ProductsRead]));
+        assert_eq!(Scopes::default().iter().count(), 0);
+    }
+
+    #[test]
     fn a_sellers_scopes_hold_nothing_of_the_operators() {
         let scopes = Scopes::all_of_a_seller();
         assert!(scopes.contains(Scope::OrdersContact));

@@ -104,6 +104,7 @@ mod tests {
         let decomposed = "\u{110b}\u{1175}\u{110b}\u{1165}\u{1111}\u{1169}\u{11ab}";
         assert_eq!(Search::new(decomposed).unwrap().as_str(), "이어폰");
         assert!(Search::new("\u{1112}\u{1161}\u{11ab}").unwrap().is_one_character());
+        assert!(!Search::new("한빛").unwrap().is_one_character());
         assert_eq!(Search::new(" "), Err(BadText::Empty));
         assert_eq!(Search::new(&"가".repeat(101)), Err(BadText::TooLong(100)));
     }
@@ -125,7 +126,10 @@ mod tests {
         {
             assert!(finds(typed), "{typed}");
         }
-        for typed in ["A", "길동", "1234", "010-1234", "홍길동", "15678"] {
+        // A country code is one behind a plus alone.
+        let others = ["끝 5678", "전화 010-1234-5678", "82 10-1234-5678"];
+        for typed in ["A", "길동", "1234", "010-1234", "홍길동", "15678"].into_iter().chain(others)
+        {
             assert!(!finds(typed), "{typed}");
         }
         let other = SearchKey::new(&[2; 32]);

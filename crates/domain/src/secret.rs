@@ -360,12 +360,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_hangs_on_the_master_key_and_a_fingerprint_on_the_bytes_as_well() {
+        let other = MasterKey::from_hex(&"cd".repeat(32)).unwrap();
+        assert_ne!(master().cache_secret(), other.cache_secret());
+        assert_eq!(master().cache_secret(), master().cache_secret());
+        let keys = master().seller_keys(seller(1), b"salt");
+        assert_ne!(keys.fingerprint(b"x"), keys.fingerprint(b"y"));
+        assert_ne!(keys.fingerprint(b"x"), other.seller_keys(seller(1), b"salt").fingerprint(b"x"));
+        let neighbour = master().seller_keys(seller(2), b"salt");
+        assert_ne!(keys.fingerprint(b"x"), neighbour.fingerprint(b"x"));
+    }
+
+    #[test]
+    fn an_order_is_found_under_the_keys_of_its_seller_alone() {
+        let keys = master().seller_keys(seller(1), b"salt");
+        let customer = Customer { name: Some("홍길동".to_owned()), ..Customer::default() };
+        let order = keys.search_tokens_of("A-1", &customer);
+        let finds = |keys: &SellerKeys, typed: &str| {
+            let tokens = keys.search_tokens_for(&Search::new(typed).unwrap());
+            tokens.iter().any(|token| order.contains(token))
+        };
+        assert!(finds(&keys, "a-1") && finds(&keys, "홍길동") && !finds(&keys, "A-2"));
+        let other = master().seller_keys(seller(2), b"salt");
+        assert!(!finds(&other, "a-1") && !finds(&other, "홍길동"));
+    }
+
+    #[test]
     fn a_master_key_is_64_hexadecimal_digits() {
         for bad in ["", "ab", &"ab".repeat(31), &"ab".repeat(33), &"zz".repeat(32), &"a".repeat(63)]
         {
             assert!(MasterKey::from_hex(bad).is_err(), "{bad:?}");
         }
         assert_eq!(format!("{:?}", master()), "MasterKey(redacted)");
+        let keys = master().seller_keys(seller(1), b"salt");
+        assert_eq!(format!("{keys:?}"), "SellerKeys(redacted)");
     }
 
     #[test]

@@ -66,6 +66,7 @@ mod tests {
         assert_eq!(key.open(&session, 99), Some([5; 32]));
         assert_eq!(key.open(&session, 100), None);
         assert_eq!(other.open(&session, 99), None);
+        assert_eq!(format!("{key:?}"), "SessionKey(redacted)");
         for at in 0..session.len() {
             let mut changed = session.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };

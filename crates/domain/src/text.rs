@@ -65,7 +65,8 @@ mod tests {
 
     #[test]
     fn length_is_counted_in_characters_not_bytes() {
-        assert_eq!(Text::<3>::new(" 이어폰 ").unwrap().as_str(), "이어폰");
+        let text = Text::<3>::new(" 이어폰 ").unwrap();
+        assert_eq!((text.as_str(), &*text.to_string()), ("이어폰", "이어폰"));
         assert_eq!(Text::<3>::new("이어폰들"), Err(BadText::TooLong(3)));
     }
 
