@@ -26,6 +26,7 @@ mod http;
 mod import;
 mod jebi;
 mod kept;
+mod mutants;
 mod optimize;
 mod place;
 mod ports;
@@ -93,6 +94,8 @@ enum Chore {
     ApiFuzz(api_fuzz::Options),
     /// Send what reads wholesalers' answers whatever it takes to break it (cargo-fuzz)
     Fuzz(fuzz::Options),
+    /// Change the code in one place at a time and count what the unit tests notice (cargo-mutants)
+    Mutants(mutants::Options),
     /// Try for a long time what the tests try for a moment
     Soak {
         #[command(subcommand)]
@@ -135,6 +138,7 @@ fn run(chore: Chore) -> Result<ExitCode> {
         Chore::Doctor(options) => return doctor::run(&options),
         Chore::ApiFuzz(options) => return api_fuzz::run(&options),
         Chore::Fuzz(options) => return fuzz::run(&options),
+        Chore::Mutants(options) => return mutants::run(&options),
         Chore::Soak { subject } => return soak::run(&subject),
         Chore::Tidy => tidy::run()?,
         Chore::Codegen => return codegen::run(),
