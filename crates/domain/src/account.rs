@@ -123,6 +123,12 @@ mod tests {
     }
 
     #[test]
+    fn it_takes_what_the_other_side_asks_for_to_log_in() {
+        assert_eq!(AccountKind::Domeggook.credentials(), ["aid", "id", "pw"]);
+        assert_eq!(AccountKind::ElevenSt.credentials(), ["api_key"]);
+    }
+
+    #[test]
     fn an_account_is_with_a_wholesaler_or_with_a_platform_that_sells() {
         for kind in AccountKind::ALL {
             let sells = kind.as_str().parse::<Platform>().is_ok();
