@@ -125,6 +125,39 @@ mod tests {
     }
 
     #[test]
+    fn what_saves_less_than_a_tenth_is_not_worth_it() {
+        let blanks_and_noise = |blanks: usize| {
+            let noise = (0..).flat_map(|_| crate::random::bits());
+            let text: Vec<u8> =
+                std::iter::repeat_n(b' ', blanks).chain(noise).take(1_000).collect();
+            Bytes::from(text)
+        };
+        for level in [1, 6] {
+            let compression = Compression { threshold_bytes: 0, level };
+            assert_eq!(compression.compress(&blanks_and_noise(60)).0, Codec::Plain);
+            let (codec, packed) = compression.compress(&blanks_and_noise(300));
+            assert_ne!(codec, Codec::Plain);
+            assert!((700..900).contains(&packed.len()), "{}", packed.len());
+        }
+    }
+
+    #[test]
+    fn levels_grow_with_the_number_that_says_so() {
+        assert_eq!([4, 5, 6, 7, 8, 9].map(zstd_level), [1, 2, 3, 5, 7, 9]);
+        let text: String = (0..2_000).map(|n: u32| format!("{} ", n * n % 1_009)).collect();
+        let text = Bytes::from(text);
+        let packed = |level| Compression { threshold_bytes: 0, level }.compress(&text).1;
+        // What a thread has packed before makes no difference.
+        let alone = std::thread::scope(|scope| {
+            let alone = [4, 9].map(|level| scope.spawn(move || packed(level)).join());
+            alone.map(|packed| packed.expect("no panic"))
+        });
+        assert_eq!([packed(4), packed(9)], alone);
+        assert_eq!([packed(4), packed(9)], alone);
+        assert_ne!(alone[0], alone[1]);
+    }
+
+    #[test]
     fn what_does_not_get_smaller_stays_as_it_is() {
         let noise: Vec<u8> = (0..512).flat_map(|_| crate::random::bits()).collect();
         let noise = Bytes::from(noise);

@@ -270,3 +270,89 @@ impl Builder {
         Ok(Cache(Arc::new(crate::cache::Inner::new(&self, rules)?)))
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::key::Scope;
+    use crate::rules::Event;
+
+    #[test]
+    fn a_namespace_is_what_was_said_of_it() {
+        let seconds = Duration::from_secs;
+        let usual = NamespaceConfig::new("orders");
+        assert!(usual.fail_safe && usual.is_shared && !usual.is_encrypted);
+        let said = usual
+            .fresh_for(seconds(1))
+            .stale_for(seconds(2))
+            .jitter(0.5)
+            .negative_for(seconds(3))
+            .errors_for(seconds(4))
+            .fail_safe(false)
+            .load_timeout(seconds(5))
+            .forsaken(Forsaken::Abort)
+            .schema(6)
+            .encrypted()
+            .in_process();
+        assert_eq!((&*said.name, said.schema, said.forsaken), ("orders", 6, Forsaken::Abort));
+        assert_eq!((said.fresh_for, said.stale_for), (seconds(1), seconds(2)));
+        assert_eq!((said.negative_for, said.errors_for), (seconds(3), seconds(4)));
+        assert_eq!((said.load_timeout, said.jitter), (seconds(5), 0.5));
+        assert!(!said.fail_safe && !said.is_shared && said.is_encrypted);
+        assert_eq!(said.jitter(7.0).jitter, 1.0);
+    }
+
+    #[test]
+    fn a_shape_is_a_schema_that_changes_with_its_text() {
+        let schema = |shape: &str| NamespaceConfig::new("orders").shape(shape).schema;
+        // The first four bytes of what `sha256sum` says of it.
+        assert_eq!(schema("struct Order { id: u64 }"), 3_553_535_270);
+        assert_ne!(schema("struct Order { id: u64 }"), schema("struct Order { id: u32 }"));
+    }
+
+    #[test]
+    fn a_cache_is_built_from_what_was_said() {
+        let l1 = L1 { max_bytes: 1, max_entries: 2 };
+        let compression = Compression { threshold_bytes: 3, level: 4 };
+        let clock = Clock::manual();
+        clock.advance(Duration::from_millis(5));
+        let said = Builder::default()
+            .l1(l1)
+            .redis(Redis::url("redis://127.0.0.1:6379/0"))
+            .compression(compression)
+            .max_value_bytes(6)
+            .secret(*b"secret")
+            .max_staleness(Duration::from_secs(7))
+            .vouched_from_outside()
+            .clock(clock)
+            .namespace(NamespaceConfig::new("orders"))
+            .namespace(NamespaceConfig::new("products"))
+            .add_dependency_rule("orders:paid", ["orders"]);
+        assert_eq!((said.l1, said.compression, said.max_value_bytes), (l1, compression, 6));
+        assert_eq!((&*said.secret, said.max_staleness), (&b"secret"[..], Duration::from_secs(7)));
+        assert_eq!((said.redis.is_some(), said.vouching), (true, Vouching::Outside));
+        assert_eq!(said.clock.map(|clock| clock.now()), Some(5));
+        let names: Vec<&str> = said.namespaces.iter().map(|namespace| &*namespace.name).collect();
+        assert_eq!(names, ["orders", "products"]);
+        let rules = said.rules.check(|name| name == "orders").expect("its target is a namespace");
+        assert!(rules.reached(&Event::new("orders:paid", Scope::SHARED)).is_some());
+        assert_eq!(Builder::default().max_value_bytes, 8 * 1_024 * 1_024);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_not_built() {
+        let with = |names: &[&str], target| {
+            let declared = Builder::default().add_dependency_rule("a:b", ["orders", target]);
+            let declare =
+                |built: Builder, name: &&str| built.namespace(NamespaceConfig::new(*name));
+            names.iter().fold(declared, declare).build().expect_err("it makes no sense")
+        };
+        let twice = with(&["orders", "products", "orders"], "products");
+        assert_eq!(twice.to_string(), "the namespace \"orders\" is declared twice");
+        let Error::UnknownNamespace { namespace, .. } = with(&["orders", "products"], "ordres")
+        else {
+            panic!("it is declared by nobody")
+        };
+        assert_eq!(namespace, "ordres");
+    }
+}

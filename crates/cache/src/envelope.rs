@@ -265,9 +265,55 @@ mod tests {
     }
 
     #[test]
-    fn a_value_over_the_maximum_is_not_sealed() {
+    fn a_value_over_the_maximum_is_neither_sealed_nor_opened() {
         let secret = Secret::new(b"secret");
-        let small = Place { max_value_bytes: 100, ..place(&secret, 1) };
-        assert_eq!(envelope(&"x".repeat(101), 0).seal(&small, Compression::default()), None);
+        // With three bytes of gzip and three of its tag.
+        let value = envelope(&"x".repeat(100), 0);
+        let [less, enough] =
+            [105, 106].map(|bytes| Place { max_value_bytes: bytes, ..place(&secret, 1) });
+        assert_eq!(value.seal(&less, Compression::default()), None);
+        let sealed = value.seal(&enough, Compression::default()).expect("it has room");
+        assert_eq!(Envelope::open(&sealed, &enough), Some(value.clone()));
+        // A tag takes no room that is worth asking for.
+        let [less, enough] =
+            [102, 103].map(|bytes| Place { max_value_bytes: bytes, ..place(&secret, 1) });
+        assert_eq!(Envelope::open(&sealed, &less), None);
+        assert_eq!(Envelope::open(&sealed, &enough), Some(value));
+    }
+
+    #[test]
+    fn nothing_is_sealed_as_nothing_and_an_empty_body_as_a_body() {
+        let secret = Secret::new(b"secret");
+        for value in [None, Some(Body::default())] {
+            let envelope = Envelope { value, ..envelope("", 1) };
+            let sealed = envelope.seal(&place(&secret, 1), Compression::default()).expect("small");
+            assert_eq!(Envelope::open(&sealed, &place(&secret, 1)), Some(envelope));
+        }
+    }
+
+    #[test]
+    fn what_is_signed_and_not_exactly_an_envelope_is_none() {
+        let secret = Secret::new(b"secret");
+        let sealed = envelope("text", 2).seal(&place(&secret, 1), Compression::default());
+        let sealed = sealed.expect("small");
+        let body = &sealed[..sealed.len() - SIGNATURE];
+        let open = |body: &[u8]| {
+            let signature = secret.sign(Id([1; 16]), &[body]);
+            let bytes = [body, &signature.0].concat();
+            Envelope::open(&bytes.into(), &place(&secret, 1)).is_some()
+        };
+        let with = |at: usize, byte: u8| {
+            let mut changed = body.to_vec();
+            changed[at] = byte;
+            open(&changed)
+        };
+        assert!(open(body) && with(5, 0));
+        // Another version, a codec and a kind that there are not, a byte more, a byte less.
+        assert!(!with(3, 2) && !with(4, 3) && !with(5, 2));
+        assert!(!open(&[body, b"x"].concat()) && !open(&body[..body.len() - 1]));
+        assert!(
+            !open(&[])
+                && Envelope::open(&Bytes::from_static(&[0; 15]), &place(&secret, 1)).is_none()
+        );
     }
 }

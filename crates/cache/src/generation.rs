@@ -219,6 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn cells_are_thrown_away_only_once_twice_as_many_are_there_as_were_needed() {
+        let generations = Generations::new();
+        let cell = |n: u16| {
+            let [high, low] = n.to_be_bytes();
+            generations.cell(Id([0, high, low, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]), None)
+        };
+        (0..256).for_each(|n| drop(cell(n)));
+        assert_eq!(generations.len(), 256);
+        let kept: Vec<_> = (256..512).map(cell).collect();
+        assert_eq!(generations.len(), kept.len());
+        (512..768).for_each(|n| drop(cell(n)));
+        assert_eq!(generations.len(), 512);
+        drop(cell(768));
+        assert_eq!(generations.len(), 257);
+    }
+
+    #[test]
     fn cells_that_nobody_hangs_on_are_thrown_away() {
         let generations = Generations::new();
         let kept = generations.cell(id(7), None);

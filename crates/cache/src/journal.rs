@@ -66,3 +66,51 @@ impl Journal {
         })
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+
+    fn target(n: u8) -> Target {
+        Target { namespace: Id([n; 16]), scope: None, tag: None }
+    }
+
+    fn last_change(journal: &Journal, of: &[u8]) -> Option<(usize, String, u64)> {
+        let ids: Vec<Id> = of.iter().map(|n| Id([*n; 16])).collect();
+        journal.last_change_of(&ids).map(|(which, why, at)| (which, why.to_string(), at))
+    }
+
+    #[test]
+    fn an_event_is_news_once_and_again_when_so_many_came_after_it() {
+        let journal = Journal::default();
+        assert!(journal.is_news(7));
+        journal.heard(&[7, 7, 8]);
+        assert!(!journal.is_news(7) && !journal.is_news(8) && journal.is_news(9));
+        let others: Vec<u128> = (100..).take(EVENTS - 2).collect();
+        journal.heard(&others);
+        assert!(!journal.is_news(7), "it is the oldest of those that are known");
+        journal.heard(&[9]);
+        assert!(journal.is_news(7) && !journal.is_news(8) && !journal.is_news(9));
+    }
+
+    #[test]
+    fn the_last_change_of_any_is_told_with_its_reason() {
+        let journal = Journal::default();
+        journal.changed(&[target(1), target(2)], "first", 10);
+        journal.changed(&[target(2)], "second", 20);
+        assert_eq!(last_change(&journal, &[1, 2]), Some((1, "second".to_owned(), 20)));
+        assert_eq!(last_change(&journal, &[3, 1]), Some((1, "first".to_owned(), 10)));
+        assert_eq!(last_change(&journal, &[3]), None);
+    }
+
+    #[test]
+    fn a_change_is_forgotten_when_so_many_came_after_it() {
+        let journal = Journal::default();
+        journal.changed(&[target(1)], "first", 0);
+        (1..CHANGES).for_each(|_| journal.changed(&[target(2)], "others", 1));
+        assert_eq!(last_change(&journal, &[1]), Some((0, "first".to_owned(), 0)));
+        journal.changed(&[target(2)], "one more", 2);
+        assert_eq!(last_change(&journal, &[1]), None);
+        assert_eq!(last_change(&journal, &[2]), Some((0, "one more".to_owned(), 2)));
+    }
+}

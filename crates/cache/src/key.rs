@@ -453,6 +453,110 @@ mod tests {
         }
     }
 
+    fn kept(namespace: u16, scope: u128, text: &str) -> Key {
+        KeyBytes::of(text).in_namespace(namespace, Scope::new(scope)).to_key()
+    }
+
+    #[test]
+    fn a_key_is_kept_as_it_was_written_whatever_room_that_takes() {
+        for length in [0, 1, 24, 25, 112, 113, 504] {
+            let text = "x".repeat(length);
+            let written = [&(length as u64).to_be_bytes()[..], text.as_bytes()].concat();
+            let key = kept(7, 9, &text);
+            assert_eq!((key.bytes(), key.namespace(), key.scope), (&written[..], 7, Scope::new(9)));
+        }
+        assert_eq!(kept(7, 9, &"x".repeat(505)).bytes().len(), 40);
+    }
+
+    #[test]
+    fn what_is_written_behind_a_long_text_belongs_to_the_key() {
+        let texts = |last: &str| {
+            let texts = ["x".repeat(60), "x".repeat(90), last.to_owned()];
+            KeyBytes::of(&Texts(&texts)).as_slice().to_vec()
+        };
+        assert_eq!(texts("a").len(), 60 + 90 + 1 + 3 * 8);
+        assert_ne!(texts("a"), texts("b"));
+    }
+
+    #[test]
+    fn numbers_are_written_in_full_and_a_reference_is_what_it_refers_to() {
+        struct Numbers;
+        impl CacheKey for Numbers {
+            fn scope(&self) -> Scope {
+                Scope::new(5)
+            }
+
+            fn write(&self, bytes: &mut KeyBytes) {
+                bytes.u64(1).u128(2);
+            }
+
+            fn tags(&self) -> impl Iterator<Item = &str> {
+                ["one", "two"].into_iter()
+            }
+        }
+        let written = [&1_u64.to_be_bytes()[..], &2_u128.to_be_bytes()].concat();
+        assert_eq!(KeyBytes::of(&Numbers).as_slice(), written);
+        assert_eq!(KeyBytes::of(&&Numbers).as_slice(), written);
+        assert_eq!(<&Numbers as CacheKey>::scope(&&Numbers), Scope::new(5));
+        assert!(<&Numbers as CacheKey>::tags(&&Numbers).eq(["one", "two"]));
+        assert_eq!(KeyBytes::of(&7_u64).as_slice(), 7_u64.to_be_bytes());
+        assert_eq!((7_u64.scope(), 7_u64.tags().count()), (Scope::SHARED, 0));
+        assert_eq!(("x".scope(), Scope::new(0)), (Scope::SHARED, Scope::SHARED));
+    }
+
+    #[test]
+    fn a_key_is_one_of_its_namespace_and_scope_alone() {
+        let hash = |key: &Key| {
+            let mut hasher = DefaultHasher::new();
+            key.hash(&mut hasher);
+            hasher.finish()
+        };
+        for text in ["a".to_owned(), "a".repeat(100)] {
+            let (key, longer) = (kept(1, 1, &text), format!("{text}a"));
+            assert!(key == kept(1, 1, &text));
+            for other in [kept(2, 1, &text), kept(1, 2, &text), kept(1, 1, &longer)] {
+                assert!(key != other, "{other:?}");
+                assert_ne!(hash(&key), hash(&other), "{other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_encrypted_opens_in_its_slot_and_is_another_text_each_time() {
+        let (secret, other) = (Secret::new(b"one"), Secret::new(b"other"));
+        let slot = |n| Id([n; 16]);
+        let [first, second] = [1, 1].map(|n| secret.encrypt(slot(n), b"a value").expect("small"));
+        assert_ne!(first, second);
+        assert_eq!(first.len(), 7 + NONCE_LEN + 16);
+        assert_eq!(secret.decrypt(slot(1), &first), Some(b"a value".to_vec()));
+        assert_eq!(secret.decrypt(slot(1), &second), Some(b"a value".to_vec()));
+        assert_eq!(secret.decrypt(slot(2), &first), None);
+        assert_eq!(other.decrypt(slot(1), &first), None);
+        assert_eq!(secret.decrypt(slot(1), &first[..NONCE_LEN - 1]), None);
+    }
+
+    #[test]
+    fn a_signature_covers_the_slot_and_all_parts() {
+        let (secret, slot) = (Secret::new(b"one"), |n| Id([n; 16]));
+        let signature = secret.sign(slot(1), &[b"a", b"b"]);
+        assert_eq!(secret.sign(slot(1), &[b"ab"]), signature);
+        for other in [
+            secret.sign(slot(2), &[b"a", b"b"]),
+            secret.sign(slot(1), &[b"a"]),
+            secret.sign(slot(1), &[b"a", b"c"]),
+            Secret::new(b"other").sign(slot(1), &[b"a", b"b"]),
+        ] {
+            assert_ne!(other, signature);
+        }
+    }
+
+    #[test]
+    fn an_id_is_shown_in_hexadecimal_and_a_secret_not_at_all() {
+        let id = Id([0, 1, 0xab, 0xff, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(format!("{id:?}"), "0001abff0405060708090a0b0c0d0e0f");
+        assert_eq!(format!("{:?}", Secret::new(b"sesame")), "Secret(redacted)");
+    }
+
     #[test]
     fn a_key_of_a_megabyte_is_kept_in_forty_bytes() {
         let (long, longer) = ("x".repeat(1 << 20), "x".repeat((1 << 20) + 1));
@@ -468,5 +572,9 @@ mod tests {
         assert_ne!(namespace, other.namespace("orders"));
         assert_ne!(one.scope(namespace, Scope::new(1)), one.scope(namespace, Scope::new(2)));
         assert_ne!(one.tag(namespace, "a"), one.key(namespace, b"a"));
+        assert_ne!(one.tag(namespace, "a"), one.tag(namespace, "b"));
+        assert_ne!(one.key(namespace, b"a"), one.key(namespace, b"b"));
+        assert_ne!(one.slot(namespace, 1), one.slot(namespace, 2));
+        assert_eq!(one.slot(namespace, 1), Secret::new(b"one").slot(namespace, 1));
     }
 }

@@ -201,6 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn rules_for_one_event_add_up() {
+        let checked = rules(&[("a:b", &["orders"]), ("a:b", &["products"])]).expect("good rules");
+        let event = Event::new("a:b", Scope::new(7));
+        assert_eq!((event.name, event.scope, event.id), ("a:b", Scope::new(7), None));
+        let reached = reached(&checked, &event);
+        assert_eq!(reached, [("orders".to_owned(), None), ("products".to_owned(), None)]);
+    }
+
+    #[test]
+    fn every_placeholder_of_a_tag_is_filled_or_the_whole_scope_is_reached() {
+        let checked = rules(&[("a:b", &["orders:x{one}y{two}z"])]).expect("good rules");
+        let with =
+            |fields| reached(&checked, &Event { fields, ..Event::new("a:b", Scope::SHARED) });
+        let tag = |tag: &str| [("orders".to_owned(), Some(tag.to_owned()))];
+        assert_eq!(with(&[("two", "2"), ("one", "1")]), tag("x1y2z"));
+        assert_eq!(with(&[("one", "1")]), [("orders".to_owned(), None)]);
+    }
+
+    #[test]
     fn an_event_without_the_field_reaches_the_whole_scope() {
         let checked = rules(&[("orders:paid", &["orders:{order_id}"])]).expect("good rules");
         let event = Event::new("orders:paid", Scope::SHARED);
@@ -213,7 +232,9 @@ mod tests {
         assert!(matches!(unknown, Error::UnknownNamespace { .. }), "{unknown}");
         let circle = rules(&[("a:b", &["c:d"]), ("c:d", &["orders", "a:b"])]).expect_err("circle");
         assert_eq!(circle.to_string(), "the rules lead in a circle: a:b → c:d → a:b");
-        let bad = rules(&[("a:b", &["orders:{}"])]).expect_err("no name");
-        assert!(matches!(bad, Error::BadTarget { .. }), "{bad}");
+        for target in ["orders:{}", "orders:paid", "orders:{id", "orders:id}"] {
+            let bad = rules(&[("a:b", &[target])]).expect_err("no name");
+            assert!(matches!(bad, Error::BadTarget { .. }), "{bad}");
+        }
     }
 }

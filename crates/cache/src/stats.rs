@@ -277,3 +277,113 @@ pub struct L2Stats {
     /// How often messages were lost and everything in this process was given up for it.
     pub gaps: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_is_the_upper_end_of_its_class() {
+        let histogram = Histogram::default();
+        assert_eq!(histogram.latency(), None);
+        (0..99).for_each(|_| histogram.record(Duration::from_nanos(100)));
+        histogram.record(Duration::from_millis(1));
+        let (fast, slow) = (Duration::from_nanos(128), Duration::from_nanos(1 << 20));
+        assert_eq!(histogram.latency(), Some(Latency { samples: 100, p50: fast, p99: fast }));
+        histogram.record(Duration::from_millis(1));
+        assert_eq!(histogram.latency(), Some(Latency { samples: 101, p50: fast, p99: slow }));
+        (0..98).for_each(|_| histogram.record(Duration::from_millis(1)));
+        assert_eq!(histogram.latency(), Some(Latency { samples: 199, p50: slow, p99: slow }));
+    }
+
+    #[test]
+    fn what_takes_no_time_or_a_lifetime_has_a_class() {
+        for (took, upper) in [
+            (Duration::ZERO, Duration::from_nanos(2)),
+            (Duration::from_nanos(1), Duration::from_nanos(2)),
+            (Duration::MAX, Duration::from_nanos(1 << 48)),
+        ] {
+            let histogram = Histogram::default();
+            histogram.record(took);
+            assert_eq!(histogram.latency().map(|latency| latency.p50), Some(upper), "{took:?}");
+        }
+    }
+
+    #[test]
+    fn one_hit_in_256_is_timed_and_a_miss_is_no_hit() {
+        let counters = Counters::default();
+        for n in 0..257 {
+            assert_eq!(counters.hit(|| None::<u32>), None);
+            assert_eq!(counters.hit(|| Some(n)), Some(n));
+        }
+        let stats = counters.read("orders", (0, 0));
+        assert_eq!((stats.l1_hits, stats.l1_latency.map(|l1| l1.samples)), (257, Some(2)));
+    }
+
+    #[test]
+    fn hits_of_more_threads_than_have_a_counter_are_all_counted() {
+        let counters = Counters::default();
+        let hits = || (0..20_000).for_each(|_| _ = counters.hit(|| Some(())));
+        std::thread::scope(|scope| {
+            (0..SLOTS + 8).for_each(|_| _ = scope.spawn(hits));
+        });
+        let hits = counters.read("orders", (0, 0)).l1_hits;
+        assert_eq!(hits, 20_000 * (SLOTS as u64 + 8));
+    }
+
+    #[test]
+    fn each_figure_is_that_of_its_counter() {
+        let counters = Counters::default();
+        let all = [
+            &counters.l1_misses,
+            &counters.l2_hits,
+            &counters.l2_misses,
+            &counters.l2_rejected,
+            &counters.l2_errors,
+            &counters.loads,
+            &counters.load_errors,
+            &counters.joined,
+            &counters.refreshing,
+            &counters.stale,
+            &counters.discarded,
+            &counters.invalidations,
+        ];
+        for (at, counter) in all.iter().enumerate() {
+            (0..=at).for_each(|_| count(counter));
+        }
+        counters.stored(1_000, 100);
+        counters.stored(50, 50);
+        counters.l2_took(Instant::now());
+        (0..2).for_each(|_| counters.load_took(Instant::now()));
+        let stats = counters.read("orders", (3, 4));
+        let told = [
+            stats.l1_misses,
+            stats.l2_hits,
+            stats.l2_misses,
+            stats.l2_rejected,
+            stats.l2_errors,
+            stats.loads,
+            stats.load_errors,
+            stats.joined,
+            stats.refreshing,
+            stats.stale,
+            stats.discarded,
+            stats.invalidations,
+        ];
+        assert_eq!(told, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!((stats.bytes_before_compression, stats.bytes_after_compression), (1_050, 150));
+        assert_eq!((&*stats.name, stats.entries, stats.bytes), ("orders", 3, 4));
+        let samples = |latency: Option<Latency>| latency.map(|latency| latency.samples);
+        assert_eq!((samples(stats.l2_latency), samples(stats.load_latency)), (Some(1), Some(2)));
+    }
+
+    #[test]
+    fn the_hit_rate_is_a_share_of_all_questions() {
+        let counters = Counters::default();
+        assert_eq!(counters.read("orders", (0, 0)).hit_rate(), None);
+        (0..5).for_each(|_| _ = counters.hit(|| Some(())));
+        (0..3).for_each(|_| count(&counters.l1_misses));
+        count(&counters.l2_hits);
+        assert_eq!(counters.read("orders", (0, 0)).hit_rate(), Some(0.75));
+    }
+}

@@ -132,6 +132,44 @@ mod tests {
     }
 
     #[test]
+    fn a_process_alone_trusts_itself_and_no_redis() {
+        let trust = Trust::always();
+        assert!(trust.is_l1_trusted(u64::MAX - 1) && !trust.is_l2_trusted(0));
+        assert!(trust.is_recent(0, u64::MAX));
+    }
+
+    #[test]
+    fn what_was_begun_within_the_bound_is_recent_and_whatever_is_trusted() {
+        let trust = Trust::until_vouched(2_000);
+        assert!(trust.is_recent(10_000, 12_000) && !trust.is_recent(10_000, 12_001));
+        trust.vouch_l1(12_000);
+        assert!(trust.is_recent(10_000, 12_001) && trust.is_recent(0, 13_999));
+        assert!(!trust.is_recent(0, 14_000));
+    }
+
+    #[test]
+    fn time_in_redis_is_known_once_it_was_told() {
+        let trust = Trust::until_vouched(2_000);
+        assert_eq!(trust.shared_now(500), None);
+        trust.knows_time(100, 5_100);
+        assert_eq!(trust.shared_now(500), Some(5_500));
+        trust.knows_time(100, 50);
+        assert_eq!(trust.shared_now(500), None);
+    }
+
+    #[test]
+    fn a_moment_may_be_put_earlier_on_both_clocks() {
+        let moment = |here, shared| Moment { here, shared };
+        let earlier = |of: Moment, by| {
+            let Moment { here, shared } = of.earlier(Duration::from_millis(by));
+            (here, shared)
+        };
+        assert_eq!(earlier(moment(1_000, Some(5_000)), 300), (700, Some(4_700)));
+        assert_eq!(earlier(moment(1_000, Some(5_000)), 2_000), (0, Some(3_000)));
+        assert_eq!(earlier(moment(1_000, None), 300), (700, None));
+    }
+
+    #[test]
     fn a_bound_of_forever_is_a_bound() {
         let trust = Trust::until_vouched(u64::MAX);
         trust.cover(Coverage { asked: 10_000, answered: 500_000, covered: 499_000 });

@@ -205,3 +205,61 @@ impl Hit {
         Ok(Some(value))
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+    use crate::generation::Generations;
+
+    fn entry(value: Option<Body>, cells: u8, key_bytes: usize) -> Entry {
+        let generations = Generations::new();
+        let cell = |n: u8| (Id([n; 16]), generations.cell(Id([n; 16]), None));
+        Entry::new(value, 7, (0..cells).map(cell).collect(), (1, 2), key_bytes)
+    }
+
+    fn hit(loaded: Loaded) -> Hit {
+        let entry = Arc::new(entry(loaded.0, 3, 0));
+        Hit { entry, level: Level::L2, freshness: Freshness::Stale }
+    }
+
+    #[test]
+    fn an_entry_weighs_all_that_it_holds() {
+        let body = Body::new("12345").with_gzip("123").with_etag("12");
+        assert_eq!(body.weight(), 10);
+        assert_eq!((body.gzip.as_deref(), body.etag.as_deref()), (Some(&b"123"[..]), Some("12")));
+        let nothing = entry(None, 0, 0).weight;
+        assert_eq!(entry(Some(body), 0, 100).weight, nothing + 110);
+        let cell = size_of::<(Id, Arc<Cell>)>() as u64;
+        assert_eq!(entry(None, 5, 0).weight, nothing + 5 * cell);
+    }
+
+    #[test]
+    fn tags_stand_behind_namespace_scope_and_key() {
+        let tags = |cells| entry(None, cells, 0).tags().collect::<Vec<_>>();
+        assert_eq!(tags(3), []);
+        assert_eq!(tags(5), [Id([3; 16]), Id([4; 16])]);
+    }
+
+    #[test]
+    fn a_hit_tells_where_it_came_from_and_what_was_found() {
+        let found = hit(Body::new("x").into());
+        assert_eq!((found.level(), found.freshness()), (Level::L2, Freshness::Stale));
+        assert_eq!(found.body().map(|body| &*body.bytes), Some(&b"x"[..]));
+        assert_eq!(hit(Loaded::absent()).body(), None);
+        assert_eq!(hit(Some(Body::new("x")).into()).body(), Some(&Body::new("x")));
+    }
+
+    #[test]
+    fn json_is_decoded_once_and_read_as_whatever_it_is() {
+        let found = hit(Loaded::json(&[1, 2]).expect("numbers are JSON"));
+        assert_eq!(found.body().map(|body| &*body.bytes), Some(&b"[1,2]"[..]));
+        let first = found.json::<Vec<u8>>().expect("they are numbers").expect("there are some");
+        assert_eq!(*first, [1, 2]);
+        let again = found.json::<Vec<u8>>().expect("they are numbers").expect("there are some");
+        assert!(Arc::ptr_eq(&first, &again));
+        let wider = found.json::<[u64; 2]>().expect("they are numbers").expect("there are some");
+        assert_eq!(*wider, [1, 2]);
+        assert!(found.json::<String>().is_err());
+        assert!(matches!(hit(Loaded::absent()).json::<String>(), Ok(None)));
+    }
+}

@@ -196,6 +196,42 @@ mod tests {
     }
 
     #[test]
+    fn only_failures_in_a_row_stop_calls() {
+        let state = State::new(Breaker::default());
+        for now in 1..100 {
+            let permit = state.permit(now).expect("four in a row are not too many");
+            if now % 5 == 0 { permit.succeeded() } else { drop(permit) }
+        }
+        assert_eq!((state.is_stopped(), state.openings()), (false, 0));
+        (100..101).for_each(|now| drop(state.permit(now)));
+        assert_eq!((state.is_stopped(), state.openings()), (true, 1));
+    }
+
+    #[test]
+    fn each_try_that_fails_doubles_the_pause_up_to_sixteen_times() {
+        let (state, mut at) = (stopped(), 505);
+        for pause in [1_000, 2_000, 4_000, 8_000, 8_000] {
+            drop(state.permit(at).expect("one tries"));
+            assert!(state.is_stopped() && state.permit(at + pause - 1).is_none(), "{pause}");
+            at += pause;
+        }
+        state.permit(at).expect("one tries").succeeded();
+        // Calls that fail while others begin again stop them for the first pause.
+        at += 1_000;
+        (0..5).for_each(|_| drop(state.permit(at)));
+        assert!(state.permit(at + 499).is_none() && state.permit(at + 500).is_some());
+    }
+
+    #[test]
+    fn failures_among_the_calls_that_begin_again_stop_them() {
+        let state = stopped();
+        state.permit(505).expect("one tries").succeeded();
+        (0..5).for_each(|_| drop(state.permit(1_400).expect("most are allowed")));
+        assert!(state.is_stopped() && state.permit(1_899).is_none());
+        assert_eq!(state.openings(), 2);
+    }
+
+    #[test]
     fn a_try_that_is_given_up_is_followed_by_another() {
         let state = stopped();
         drop(state.permit(505));

@@ -67,3 +67,31 @@ impl Redis {
         Self { messages, ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_is_used_as_was_said() {
+        let usual = Redis::url("redis://127.0.0.1:6379/0");
+        assert_eq!((&*usual.url, &*usual.prefix), ("redis://127.0.0.1:6379/0", "jebi"));
+        assert_eq!((usual.connections, usual.messages), (2, 10_000));
+        assert_eq!(
+            (usual.deadline, usual.lease),
+            (Duration::from_millis(100), Duration::from_secs(2))
+        );
+        let breaker = Breaker { failures: 9, ..Breaker::default() };
+        let said = usual
+            .prefix("shop")
+            .connections(7)
+            .deadline(Duration::from_secs(1))
+            .lease(Duration::from_secs(3))
+            .breaker(breaker)
+            .messages(5);
+        assert_eq!((&*said.url, &*said.prefix), ("redis://127.0.0.1:6379/0", "shop"));
+        assert_eq!((said.connections, said.messages, said.breaker), (7, 5, breaker));
+        assert_eq!((said.deadline, said.lease), (Duration::from_secs(1), Duration::from_secs(3)));
+        assert_eq!(said.connections(0).connections, 1);
+    }
+}

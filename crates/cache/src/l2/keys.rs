@@ -47,3 +47,22 @@ impl Keys {
         self.of(b"n:", node.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn all_names_begin_alike_and_none_is_that_of_something_else() {
+        let keys = Keys { prefix: b"{jebi}:".to_vec() };
+        let of_id = [Keys::value, Keys::generation, Keys::changed, Keys::waiters, Keys::leases];
+        let ids = [Id([1; 16]), Id([2; 16])];
+        let mut names = vec![keys.messages(), keys.beat(), keys.node("a"), keys.node("b")];
+        names.extend(of_id.iter().flat_map(|of| ids.map(|id| of(&keys, id))));
+        assert!(names.iter().all(|name| name.starts_with(b"{jebi}:")), "{names:?}");
+        let distinct: BTreeSet<&Vec<u8>> = names.iter().collect();
+        assert_eq!(distinct.len(), 14, "{names:?}");
+    }
+}

@@ -58,3 +58,40 @@ impl Pending {
         self.len.fetch_min(waiting.len(), AcqRel);
     }
 }
+
+#[cfg(all(test, not(feature = "shuttle")))]
+mod tests {
+    use super::*;
+
+    fn target(namespace: u8, tag: Option<u8>) -> Target {
+        let id = |n: u8| Id([n; 16]);
+        Target { namespace: id(namespace), scope: None, tag: tag.map(id) }
+    }
+
+    #[test]
+    fn the_one_that_waits_longest_stays_until_it_is_done() {
+        let pending = Pending::new(vec![Id([1; 16])]);
+        assert!(pending.is_empty() && pending.first().is_none());
+        pending.add(&[target(1, Some(2))], &[7]);
+        pending.add(&[target(1, Some(3))], &[]);
+        assert_eq!((pending.len(), pending.is_empty()), (2, false));
+        let first = Some((vec![target(1, Some(2))], vec![7]));
+        assert_eq!((pending.first(), pending.first()), (first.clone(), first));
+        pending.done();
+        assert_eq!(pending.first(), Some((vec![target(1, Some(3))], vec![])));
+        pending.done();
+        assert!(pending.is_empty() && pending.first().is_none());
+    }
+
+    #[test]
+    fn too_many_become_one_that_everything_changed_and_the_first_may_be_on_its_way() {
+        let pending = Pending::new(vec![Id([1; 16]), Id([2; 16])]);
+        (0..MOST).for_each(|_| pending.add(&[target(1, Some(9))], &[7]));
+        assert_eq!(pending.len(), MOST);
+        pending.add(&[target(1, Some(9))], &[8]);
+        assert_eq!(pending.len(), 2);
+        assert_eq!(pending.first(), Some((vec![target(1, Some(9))], vec![7])));
+        pending.done();
+        assert_eq!(pending.first(), Some((vec![target(1, None), target(2, None)], vec![])));
+    }
+}
