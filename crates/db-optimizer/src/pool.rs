@@ -35,8 +35,8 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// PostgreSQL gives up a lock that is not free by then.
     pub lock_timeout: Duration,
-    /// Where more callers wait than there are connections, and they wait longer than this, others are refused at once. Without
-    /// it, all wait.
+    /// Where 256 callers wait, or more where there are more connections, and they wait longer than this, others are refused at
+    /// once. Without it, all wait.
     pub shed_after: Option<Duration>,
 }
 
@@ -183,7 +183,7 @@ impl Pool {
             return lent;
         }
         let longest = self.shed_after.unwrap_or(Duration::MAX);
-        let Some(place) = self.queue.enter(self.most, longest) else {
+        let Some(place) = self.queue.enter(self.short_queue(), longest) else {
             self.waits.note(Duration::ZERO, true);
             return Err(Error::Overloaded);
         };
@@ -239,7 +239,13 @@ impl Pool {
     /// Whether who wants a connection now is refused at once, because too many wait too long.
     #[must_use]
     pub fn is_overloaded(&self) -> bool {
-        self.shed_after.is_some_and(|longest| self.queue.refuses(self.most, longest))
+        self.shed_after.is_some_and(|longest| self.queue.refuses(self.short_queue(), longest))
+    }
+
+    /// So many may always wait: a hundred users who all come at once are a burst, on a slow machine as well.
+    fn short_queue(&self) -> u32 {
+        const BURST: u32 = 256;
+        self.most.max(BURST)
     }
 
     /// Counts a caller who was refused before they asked, because [`Pool::is_overloaded`].

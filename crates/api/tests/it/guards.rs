@@ -68,6 +68,10 @@ fn variants(operation: &Operation) -> Vec<(String, Operation)> {
             }
             ("brand", _) => vec!["nobody".to_owned()],
             ("endpoint_filter", _) => vec!["orders".to_owned()],
+            ("test_duration_seconds", _) => vec!["10".to_owned()],
+            ("concurrent_users", _) => vec!["3".to_owned()],
+            // A seller of this database.
+            ("write_as", _) => vec![],
             ("wholesalers", _) => vec!["ownerclan".to_owned()],
             ("max_products_per_wholesaler", _) => vec!["10".to_owned()],
             // Frequent and rare; a name, a number.
