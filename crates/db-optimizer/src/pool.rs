@@ -147,8 +147,6 @@ impl Pool {
             .min_idle(config.size)
             .idle_timeout(config.idle_timeout)
             .reaper_rate(config.idle_timeout / 2)
-            // The one that worked last: in turn, a few requests a minute would keep all of a burst from ever being idle.
-            .queue_strategy(bb8::QueueStrategy::Lifo)
             .max_lifetime(None)
             .connection_timeout(config.timeout)
             // No round trip: `is_valid` looks at a flag that the connection's own task sets.
