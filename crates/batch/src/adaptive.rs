@@ -119,6 +119,66 @@ mod tests {
         assert_eq!(adaptive.limit(), 1);
     }
 
+    /// A round of as many calls as the limit is, which fail of overload or take so many milliseconds.
+    fn round(adaptive: &mut Adaptive, took_ms: Option<u64>, is_overload: bool) {
+        for _ in 0..adaptive.limit() {
+            adaptive.record(took_ms.map(Duration::from_millis), is_overload);
+        }
+    }
+
+    #[test]
+    fn each_round_moves_the_limit_by_what_it_took() {
+        let mut adaptive = Adaptive::new(64);
+        assert_eq!(adaptive.limit(), 2);
+        for (took_ms, is_overload, limit) in [
+            // Without a queue it grows by its root.
+            (Some(100), false, 3.414),
+            (Some(120), false, 5.262),
+            // Twice as long as the shortest is 0.6 of it and its root, and nothing is below the half.
+            (Some(200), false, 5.451),
+            (Some(4_000), false, 5.060),
+            // Nothing is known of a round without an answer, but where it failed of overload.
+            (None, false, 5.060),
+            (None, true, 3.390),
+            (Some(100), true, 2.271),
+            // A shorter one is the shortest from now on.
+            (Some(50), false, 3.779),
+            (Some(100), false, 4.211),
+        ] {
+            round(&mut adaptive, took_ms, is_overload);
+            assert!((adaptive.limit - limit).abs() < 0.001, "{took_ms:?}: {}", adaptive.limit);
+        }
+    }
+
+    #[test]
+    fn a_round_takes_its_mean_and_one_that_fails_of_overload_is_enough() {
+        let mut adaptive = Adaptive::new(64);
+        round(&mut adaptive, Some(100), false);
+        let millis = |ms| Some(Duration::from_millis(ms));
+        [millis(100), millis(300), None].into_iter().for_each(|took| adaptive.record(took, false));
+        assert!((adaptive.limit - 3.896).abs() < 0.001, "{}", adaptive.limit);
+        let record = |is_overload| adaptive.record(millis(100), is_overload);
+        [true, false, false].into_iter().for_each(record);
+        assert!((adaptive.limit - 2.610).abs() < 0.001, "{}", adaptive.limit);
+    }
+
+    #[test]
+    fn after_fifty_rounds_six_at_a_quarter_tell_what_a_call_takes_now() {
+        let mut adaptive = Adaptive::new(64);
+        (0..49).for_each(|_| round(&mut adaptive, Some(100), false));
+        assert_eq!(adaptive.limit(), 64);
+        round(&mut adaptive, Some(100), false);
+        (0..5).for_each(|_| {
+            assert_eq!(adaptive.limit(), 16);
+            round(&mut adaptive, Some(100), true);
+        });
+        assert_eq!(adaptive.limit(), 16);
+        round(&mut adaptive, Some(300), false);
+        assert_eq!(adaptive.limit(), 64);
+        round(&mut adaptive, Some(300), false);
+        assert_eq!(adaptive.limit(), 64);
+    }
+
     #[test]
     fn a_side_that_gets_slower_whatever_we_do_is_measured_anew() {
         let mut adaptive = Adaptive::new(64);

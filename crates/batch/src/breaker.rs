@@ -173,6 +173,23 @@ mod tests {
     }
 
     #[test]
+    fn it_opens_with_a_failure_and_what_was_under_way_changes_nothing_any_more() {
+        let mut breaker = Breaker::new(BreakerConfig::default());
+        (0..4).for_each(|_| _ = call(&mut breaker, true, NOW));
+        call(&mut breaker, false, NOW);
+        let closed = (breaker.state(), breaker.opened());
+        assert_eq!(closed, (BreakerState::Closed, 0), "five calls, four of them failed");
+        assert!(breaker.record(Pass::Normal, true, NOW));
+        let open = BreakerState::Open(NOW * 11);
+        assert_eq!((breaker.state(), breaker.opened()), (open, 1));
+        assert!(!breaker.record(Pass::Normal, true, NOW * 5));
+        assert!(!breaker.record(Pass::Normal, false, NOW * 5));
+        assert_eq!((breaker.state(), breaker.opened()), (open, 1));
+        assert_eq!(breaker.refuses(NOW * 10), Some(NOW));
+        assert_eq!(breaker.refuses(NOW * 11), None);
+    }
+
+    #[test]
     fn a_deciding_call_that_was_given_up_is_followed_by_another() {
         let mut breaker = Breaker::new(BreakerConfig::default());
         (0..5).for_each(|_| _ = call(&mut breaker, true, NOW));

@@ -107,12 +107,12 @@ impl Budget {
     fn refill(&mut self, now: Duration) {
         let per_second = self.floor_per_second * RETRY as f64;
         let grown = whole(per_second * now.saturating_sub(self.floor_at).as_secs_f64());
-        // What is less than a unit is not lost: it is counted next time.
-        if grown > 0 {
-            let full = whole(per_second * self.ttl.as_secs_f64());
-            self.floor = self.floor.saturating_add(grown).min(full);
-            self.floor_at = now;
-        }
+        let full = whole(per_second * self.ttl.as_secs_f64());
+        self.floor = self.floor.saturating_add(grown).min(full);
+        // Over is the time that whole units took: what is less than a unit is not lost, but counted
+        // next time. Rounded up, so that nothing is gained.
+        let took = Duration::from_nanos(whole((grown as f64 / per_second * 1e9).ceil()));
+        self.floor_at = self.floor_at.saturating_add(took);
     }
 }
 
@@ -138,6 +138,78 @@ mod tests {
         assert!(!budget.withdraw(at(5)));
         (0..100).for_each(|_| budget.deposit(at(6)));
         assert_eq!((budget.left(at(15)), budget.left(at(16))), (20, 0));
+    }
+
+    /// A budget of this share and floor, for ten seconds.
+    fn budget(share: f64, floor_per_second: f64) -> Budget {
+        let config = BudgetConfig { share, floor_per_second, ..BudgetConfig::default() };
+        Budget::new(&config, Duration::ZERO)
+    }
+
+    #[test]
+    fn shares_of_a_retry_add_up() {
+        let (mut budget, at) = (budget(0.15, 0.0), Duration::from_secs(1_000));
+        (0..6).for_each(|_| budget.deposit(at));
+        assert_eq!(budget.left(at), 0);
+        budget.deposit(at);
+        assert_eq!(budget.left(at), 1);
+        (0..7).for_each(|_| budget.deposit(at + Duration::from_secs(3)));
+        assert_eq!(budget.left(at + Duration::from_secs(3)), 2);
+    }
+
+    #[test]
+    fn what_expires_first_is_taken_first_and_of_the_floor_last() {
+        let (mut budget, at) = (budget(0.5, 0.25), Duration::from_secs);
+        (0..2).for_each(|_| budget.deposit(at(1)));
+        (0..4).for_each(|_| budget.deposit(at(9)));
+        // One of the first second, two of the ninth, and two and a half of the floor.
+        assert_eq!(budget.left(at(9)), 5);
+        assert!(budget.withdraw(at(9)));
+        assert_eq!((budget.left(at(9)), budget.left(at(10))), (4, 4));
+        assert!(budget.withdraw(at(10)) && budget.withdraw(at(10)) && budget.withdraw(at(10)));
+        assert_eq!(budget.left(at(10)), 1);
+        // Half of a retry is left of the floor, and half comes of a call.
+        assert!(budget.withdraw(at(10)) && !budget.withdraw(at(10)));
+        budget.deposit(at(10));
+        assert!(budget.withdraw(at(10)) && !budget.withdraw(at(10)));
+    }
+
+    #[test]
+    fn a_deposit_lives_as_long_as_was_said_whatever_came_at_its_place_before() {
+        let ttl = Duration::from_secs(5);
+        let config = BudgetConfig { share: 1.0, floor_per_second: 0.0, ttl };
+        let at = Duration::from_millis;
+        let mut budget = Budget::new(&config, at(0));
+        (0..7).for_each(|_| budget.deposit(at(1_000)));
+        assert_eq!((budget.left(at(5_999)), budget.left(at(6_000))), (7, 0));
+        budget.deposit(at(6_000));
+        assert_eq!((budget.left(at(6_000)), budget.left(at(10_999))), (1, 1));
+        assert_eq!(budget.left(at(11_000)), 0);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_bounded() {
+        let mut greedy = budget(7.0, -3.0);
+        greedy.deposit(Duration::ZERO);
+        assert_eq!(greedy.left(Duration::ZERO), 1);
+        let config = BudgetConfig { ttl: Duration::ZERO, floor_per_second: 0.0, share: 1.0 };
+        let (mut short, at) = (Budget::new(&config, Duration::ZERO), Duration::from_millis);
+        short.deposit(at(5));
+        assert_eq!((short.left(at(14)), short.left(at(15))), (1, 0));
+    }
+
+    #[test]
+    fn what_is_less_than_a_unit_of_the_floor_is_not_lost() {
+        let mut budget = budget(0.0, 1.0);
+        assert!((0..10).all(|_| budget.withdraw(Duration::ZERO)));
+        // Each time a unit and nine tenths of one have grown.
+        let mut at = Duration::ZERO;
+        while at < Duration::from_millis(2_001) {
+            at += Duration::from_micros(1_900);
+            budget.left(at);
+        }
+        assert_eq!(budget.left(at), 2);
+        assert_eq!(budget.left(at - Duration::from_secs(1)), 2);
     }
 
     #[test]

@@ -54,6 +54,13 @@ mod tests {
     use super::{KillSwitch, KillSwitchConfig};
 
     #[test]
+    fn two_in_five_are_too_many_and_that_is_told_once() {
+        let mut switch = KillSwitch::new(KillSwitchConfig::default());
+        let throws: Vec<usize> = (0..60).filter(|at| switch.record(at % 5 < 2)).collect();
+        assert_eq!((throws, switch.is_thrown()), (vec![19], true));
+    }
+
+    #[test]
     fn a_loop_of_400s_among_good_calls_stops_an_api_until_it_is_released() {
         let mut switch = KillSwitch::new(KillSwitchConfig::default());
         let answers = (0..).map(|at| at % 2 == 0);

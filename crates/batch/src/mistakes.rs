@@ -68,9 +68,21 @@ impl Mistakes {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::time::Duration;
 
-    use super::{Mistakes, WINDOW};
+    use super::{Mistakes, MistakesConfig, WINDOW};
+
+    #[test]
+    fn an_api_may_be_told_apart_and_at_least_one_is_allowed() {
+        let by_api = BTreeMap::from([("login".to_owned(), 2), ("none".to_owned(), 0)]);
+        let config = MistakesConfig { per_hour: 9, per_api: 3, by_api };
+        for (api, most) in [("login", 2), ("items", 3), ("none", 1)] {
+            let mut mistakes = config.of(api);
+            let full = (1..=9).find(|_| mistakes.record(Duration::ZERO));
+            assert_eq!(full, Some(most), "{api}");
+        }
+    }
 
     #[test]
     fn so_many_in_any_hour_and_the_next_when_the_first_is_an_hour_old() {

@@ -199,7 +199,53 @@ pub struct Outcome<I, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::Class;
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_of_one_class() {
+        for (statuses, class) in [
+            (&[408, 425, 429][..], Class::Busy),
+            (&[400, 401, 404, 409, 422, 499], Class::Rejected),
+            (&[503], Class::Unavailable),
+            (&[500, 501, 502, 504, 599], Class::ServerError),
+            (&[0, 199, 200, 204, 301, 304, 399, 600], Class::Unusable),
+        ] {
+            for status in statuses {
+                assert_eq!(Class::of_status(*status), class, "{status}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_class_speaks_against_the_other_side_or_against_us_or_against_nobody() {
+        let that = |says: fn(Class) -> bool| {
+            Class::ALL.into_iter().filter(|class| says(*class)).collect::<Vec<_>>()
+        };
+        let outages = [Class::Unreached, Class::Unanswered, Class::Unavailable, Class::ServerError];
+        assert_eq!(that(Class::is_outage), outages);
+        assert_eq!(that(Class::is_our_fault), [Class::Rejected, Class::Unusable]);
+        let not_called = [Class::BreakerOpen, Class::Stopped, Class::QueueFull, Class::Paused];
+        assert_eq!(that(|class| !class.is_call()), not_called);
+        let names: BTreeSet<&str> = Class::ALL.iter().map(|class| class.name()).collect();
+        assert_eq!((names.len(), names.contains("unanswered")), (14, true));
+    }
+
+    #[test]
+    fn a_failure_tells_its_class_its_cause_and_how_long_to_wait() {
+        let plain = Failure::from(Class::Busy);
+        assert_eq!(
+            (plain.class, plain.retry_after, plain.to_string()),
+            (Class::Busy, None, "busy".to_owned())
+        );
+        assert!(plain.cause().is_none());
+        let wait = Some(Duration::from_secs(7));
+        let told = plain.because("too many").retry_after(wait);
+        assert_eq!((told.class, told.retry_after), (Class::Busy, wait));
+        assert_eq!(told.to_string(), "busy: too many");
+        assert_eq!(told.cause().map(ToString::to_string), Some("too many".to_owned()));
+    }
 
     #[test]
     fn each_class_stands_at_its_place_in_the_list() {

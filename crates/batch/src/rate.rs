@@ -142,6 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn a_rate_is_so_many_in_so_long() {
+        let seconds = Duration::from_secs;
+        for (rate, interval) in [
+            (Rate::per_second(4), Duration::from_millis(250)),
+            (Rate::per_minute(4), seconds(15)),
+            (Rate::per_hour(4), seconds(900)),
+            (Rate::per_day(4), seconds(21_600)),
+        ] {
+            assert_eq!((rate.interval(), rate.burst, rate.burst(9).burst), (interval, 1, 9));
+        }
+    }
+
+    #[test]
     fn a_rate_that_does_not_divide_is_rounded_to_the_safe_side() {
         let rate = Rate::per_second(3);
         assert!(rate.interval() * 3 > Duration::from_secs(1));

@@ -34,6 +34,11 @@ mod tests {
         assert_eq!(recent.bad_share(64, 1), None);
         (0..100).for_each(|_| recent.push(true));
         assert_eq!((recent.bad_share(64, 64), recent.bad_share(0, 0)), (Some(1.0), Some(1.0)));
+        let mut few = Recent::default();
+        [true, false, true, true].into_iter().for_each(|is_bad| few.push(is_bad));
+        let shares = [1, 2, 3, 4, 5].map(|window| few.bad_share(window, 1));
+        assert_eq!(shares, [Some(1.0), Some(1.0), Some(2.0 / 3.0), Some(0.75), Some(0.75)]);
+        assert_eq!((few.bad_share(9, 4), few.bad_share(9, 5)), (Some(0.75), None));
         (0..10).for_each(|_| recent.push(false));
         assert_eq!((recent.bad_share(20, 5), recent.bad_share(10, 11)), (Some(0.5), None));
     }

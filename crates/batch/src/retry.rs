@@ -131,3 +131,109 @@ impl Retry {
 fn doubled(base: Duration, times: u32) -> Duration {
     base.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Situation = Situation {
+        class: Class::Unavailable,
+        effect: Effect::Read,
+        attempts: 1,
+        snoozes: 0,
+        waited: Duration::ZERO,
+        budget_left: 1,
+        retry_after: None,
+        random: 0.5,
+    };
+
+    fn decide(situation: &Situation) -> Decision {
+        Retry::default().decide(situation)
+    }
+
+    #[test]
+    fn what_is_done_hangs_on_what_failed_and_on_what_the_work_does() {
+        let repeat = Decision::Repeat(Duration::from_millis(100));
+        // A minute, and half of what is spread at most.
+        let snooze = Decision::Snooze(Duration::from_secs(75));
+        let [last, ambiguous, later, unfinished] =
+            [Verdict::Final, Verdict::Ambiguous, Verdict::Later, Verdict::Unfinished]
+                .map(Decision::GiveUp);
+        for (class, read, write) in [
+            (Class::Unreached, repeat, repeat),
+            (Class::Unanswered, repeat, ambiguous),
+            (Class::Busy, snooze, snooze),
+            (Class::Unavailable, repeat, repeat),
+            (Class::ServerError, repeat, ambiguous),
+            (Class::Rejected, last, last),
+            (Class::Unusable, last, ambiguous),
+            (Class::Panicked, last, ambiguous),
+            (Class::Cancelled, unfinished, unfinished),
+            (Class::DeadlinePassed, unfinished, unfinished),
+            (Class::BreakerOpen, snooze, snooze),
+            (Class::Stopped, later, later),
+            (Class::QueueFull, snooze, snooze),
+            (Class::Paused, snooze, snooze),
+        ] {
+            assert_eq!(decide(&Situation { class, ..USUAL }), read, "{class:?}");
+            let effect = Effect::Write;
+            assert_eq!(decide(&Situation { class, effect, ..USUAL }), write, "{class:?}");
+        }
+    }
+
+    #[test]
+    fn the_ceiling_of_a_wait_doubles_up_to_its_cap() {
+        let retry = Retry { max_attempts: u32::MAX, ..Retry::default() };
+        let wait = |attempts| retry.decide(&Situation { attempts, ..USUAL });
+        for (attempts, half_ms) in [(0, 100), (1, 100), (2, 200), (3, 400), (8, 12_800)] {
+            assert_eq!(wait(attempts), Decision::Repeat(Duration::from_millis(half_ms)));
+        }
+        for attempts in [9, 32, 33, 34, u32::MAX - 1] {
+            assert_eq!(wait(attempts), Decision::Repeat(Duration::from_secs(15)), "{attempts}");
+        }
+    }
+
+    #[test]
+    fn attempts_budget_and_patience_come_to_an_end() {
+        let exhausted = Decision::GiveUp(Verdict::Exhausted);
+        let third = Decision::Repeat(Duration::from_millis(400));
+        assert_eq!(decide(&Situation { attempts: 3, ..USUAL }), third);
+        assert_eq!(decide(&Situation { attempts: 4, ..USUAL }), exhausted);
+        assert_eq!(decide(&Situation { budget_left: 0, ..USUAL }), exhausted);
+        let most = Duration::from_mins(15);
+        let asked = |asked| decide(&Situation { retry_after: Some(asked), ..USUAL });
+        assert_eq!(asked(most), Decision::Repeat(most + Duration::from_millis(100)));
+        let beyond = most + Duration::from_nanos(1);
+        assert_eq!(asked(beyond), Decision::GiveUp(Verdict::Later));
+    }
+
+    #[test]
+    fn who_is_told_to_wait_waits_as_long_as_asked_and_a_share_more() {
+        let busy = Situation { class: Class::Busy, ..USUAL };
+        let seconds = Duration::from_secs_f64;
+        for (retry_after, snoozes, wait) in [
+            (Some(4.0), 0, 6.0),
+            // Of what is asked at most half a minute is spread.
+            (Some(400.0), 0, 415.0),
+            // Whoever says 0 is asked after 200 ms, 400, 800, 1.6 s.
+            (Some(0.0), 0, 0.3),
+            (Some(0.0), 3, 2.4),
+            (Some(0.0), 60, 45.0),
+            (None, 2, 255.0),
+        ] {
+            let retry_after = retry_after.map(seconds);
+            let decision = decide(&Situation { retry_after, snoozes, ..busy });
+            assert_eq!(decision, Decision::Snooze(seconds(wait)), "{retry_after:?} {snoozes}");
+        }
+    }
+
+    #[test]
+    fn an_item_is_parked_that_would_wait_longer_than_it_may() {
+        let busy = Situation { class: Class::Busy, ..USUAL };
+        let wait = Duration::from_secs(75);
+        let waited = Duration::from_mins(15) - wait;
+        assert_eq!(decide(&Situation { waited, ..busy }), Decision::Snooze(wait));
+        let waited = waited + Duration::from_nanos(1);
+        assert_eq!(decide(&Situation { waited, ..busy }), Decision::GiveUp(Verdict::Later));
+    }
+}

@@ -12,6 +12,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    #[test]
+    fn a_delay_doubles_up_to_the_most() {
+        let wait = |failures| delay(Duration::from_secs(2), Duration::from_mins(5), failures, 0.5);
+        let waits = [-1, 0, 1, 5, 7, 8, 400].map(|failures| wait(failures).as_secs());
+        assert_eq!(waits, [1, 1, 2, 32, 128, 150, 150]);
+    }
+
     proptest! {
         #[test]
         fn a_delay_grows_and_stays_below_the_most(failures in 0_i32..1_000, random in 0.0..1.0) {

@@ -83,3 +83,24 @@ impl Kinds {
         self.0.get(name).map(|(_, handler)| Arc::clone(handler))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_known_by_name_and_get_as_many_items_as_they_may() {
+        let none = Kinds::default();
+        assert!(none.is_empty() && none.names().is_empty() && none.sizes().is_empty());
+        let done = async |_: Arc<Work>| Ok(vec![]);
+        let kinds = none
+            .with("check", Policy::default(), done)
+            .with("collect", Policy::ONE, done)
+            .with("greedy", Policy { batch: 200 }, done)
+            .with("idle", Policy { batch: 0 }, done);
+        assert!(!kinds.is_empty());
+        assert_eq!(kinds.names(), ["check", "collect", "greedy", "idle"]);
+        assert_eq!(kinds.sizes(), [20, 1, 20, 1]);
+        assert!(kinds.handler("collect").is_some() && kinds.handler("walk").is_none());
+    }
+}

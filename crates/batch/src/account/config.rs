@@ -87,3 +87,39 @@ impl AccountConfig {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_safe_differs_by_wholesaler() {
+        let usual = AccountConfig::default();
+        for (wholesaler, limit, rates, pause) in [
+            (Wholesaler::Ownerclan, 20, vec![Rate::per_minute(150).burst(5)], 60),
+            (Wholesaler::Zentrade, 15, vec![Rate::per_minute(30).burst(2)], 60),
+            (
+                Wholesaler::Domeggook,
+                25,
+                vec![Rate::per_minute(150).burst(5), Rate::per_day(10_000).burst(4_500)],
+                180,
+            ),
+        ] {
+            let config = AccountConfig::of(wholesaler);
+            assert_eq!((config.limit, config.rates), (limit, rates), "{wholesaler}");
+            assert_eq!(config.pause, Duration::from_secs(pause), "{wholesaler}");
+            assert_eq!((config.queue, config.max_pause), (usual.queue, usual.max_pause));
+        }
+    }
+
+    #[test]
+    fn a_login_is_tried_rarely_and_hardly_ever_wrongly() {
+        for wholesaler in Wholesaler::ALL {
+            let config = AccountConfig::of(*wholesaler);
+            let rates = &config.api_rates[AccountConfig::LOGIN];
+            assert_eq!(rates[..], [Rate::per_hour(6).burst(3)]);
+            assert_eq!(config.mistakes.by_api, BTreeMap::from([("login".to_owned(), 2)]));
+            assert_eq!(config.mistakes.per_api, 20);
+        }
+    }
+}

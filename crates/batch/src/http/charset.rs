@@ -173,9 +173,7 @@ fn guess(bytes: &[u8], is_whole: bool) -> &'static Encoding {
     match std::str::from_utf8(bytes) {
         Ok(_) => UTF_8,
         // A character that is cut by the end of the sample speaks against nothing.
-        Err(error) if error.error_len().is_none() && (!is_whole || bytes.len() == GUESS_BYTES) => {
-            UTF_8
-        }
+        Err(error) if error.error_len().is_none() && !is_whole => UTF_8,
         Err(_) => EUC_KR,
     }
 }
@@ -237,6 +235,58 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// What has come of pieces that are not all, and the charset.
+    fn so_far(content_type: &str, pieces: &[&[u8]]) -> (String, &'static str) {
+        let (mut text, mut out) = (Text::new(content_type), String::new());
+        pieces.iter().for_each(|piece| text.push(piece, &mut out));
+        (out, text.charset())
+    }
+
+    #[test]
+    fn what_can_be_read_is_given_on_and_the_rest_is_held_until_it_can_be_told() {
+        let ascii = "{\"name\":\"".to_owned();
+        assert_eq!(so_far("", &[ascii.as_bytes()]), (ascii, "UTF-8"));
+        let korean = cp949(&"가".repeat(512));
+        assert_eq!(so_far("", &[&korean[..1_023]]), (String::new(), "UTF-8"));
+        assert_eq!(so_far("", &[&korean]), ("가".repeat(512), "EUC-KR"));
+        assert_eq!(so_far("", &[b"\xff\xfe"]), (String::new(), "UTF-16LE"));
+        assert_eq!(so_far("", &[b"\xfe\xff\xac\x00"]), ("가".to_owned(), "UTF-16BE"));
+        // A declaration ends within so many bytes, or is none.
+        let begun = format!("<?xml {}", "a".repeat(250));
+        assert_eq!(so_far("", &[&begun.as_bytes()[..255]]), (String::new(), "UTF-8"));
+        assert_eq!(so_far("", &[begun.as_bytes()]), (begun.clone(), "UTF-8"));
+        assert_eq!(read("", &[&begun.as_bytes()[..255]]).0, begun[..255]);
+    }
+
+    #[test]
+    fn a_declaration_that_cannot_be_true_is_not_believed() {
+        for name in ["utf-16", "utf-16le", "utf-16be", "x-unknown"] {
+            let text = format!("<?xml version='1.0' encoding='{name}'?><a>가</a>");
+            assert_eq!(read("", &[text.as_bytes()]), (text.clone(), "UTF-8", 0));
+        }
+        // One that can be is, though the bytes are UTF-8.
+        let text = "<?xml version='1.0' encoding='windows-1252'?>é";
+        assert_eq!(read("", &[text.as_bytes()]), (text.replace('é', "Ã©"), "windows-1252", 0));
+        let half = &"가나".as_bytes()[..5];
+        assert_eq!(read("", &[half]).1, "EUC-KR", "all of it is no UTF-8");
+    }
+
+    #[test]
+    fn a_character_at_the_end_of_the_sample_speaks_against_nothing() {
+        let text = "가".repeat(400);
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(256).collect();
+        assert_eq!(read("", &pieces), (text.clone(), "UTF-8", 0));
+    }
+
+    #[test]
+    fn what_is_unreadable_in_each_piece_is_counted() {
+        let mut text = Text::new("text/plain; charset=utf-8");
+        [&b"a\xff"[..], b"b\xff", b"\xffc"]
+            .iter()
+            .for_each(|piece| text.push(piece, &mut String::new()));
+        assert_eq!(format!("{text:?}"), "Text(UTF-8, 3 replaced)");
     }
 
     #[test]

@@ -83,3 +83,36 @@ impl Config {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_wholesaler_gets_the_patience_its_answers_take() {
+        let seconds = Duration::from_secs;
+        for (wholesaler, connections, read, total) in [
+            (Wholesaler::Ownerclan, 20, seconds(300), seconds(600)),
+            (Wholesaler::Zentrade, 15, seconds(60), Duration::from_hours(4)),
+            (Wholesaler::Domeggook, 25, seconds(30), seconds(60)),
+        ] {
+            let config = Config::of(wholesaler);
+            assert_eq!(config.max_connections, connections, "{wholesaler}");
+            assert_eq!((config.read_timeout, config.total_timeout), (read, total), "{wholesaler}");
+            // Otherwise one could not tell what was sent.
+            assert!(config.total_timeout > config.connect_timeout);
+        }
+    }
+
+    #[test]
+    fn a_catalogue_that_is_one_file_may_be_large_and_is_asked_for_as_by_a_browser() {
+        const MIB: u64 = 1_024 * 1_024;
+        let bounds = |config: &Config| (config.max_wire_bytes, config.max_decoded_bytes);
+        let file = Config::of(Wholesaler::Zentrade);
+        assert_eq!(bounds(&file), (128 * MIB, 256 * MIB));
+        assert!(file.user_agent.starts_with("Mozilla/5.0 (compatible; jebi/"));
+        let usual = Config::of(Wholesaler::Ownerclan);
+        assert_eq!(bounds(&usual), (16 * MIB, 64 * MIB));
+        assert!(usual.user_agent.starts_with("jebi/"));
+    }
+}

@@ -144,3 +144,50 @@ impl From<Error> for Failure {
         Self::new(error.kind.class()).retry_after(error.retry_after).because(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_says_whether_something_was_sent_and_whether_it_can_be_used() {
+        for (kinds, class) in [
+            (&[Kind::Connect, Kind::ConnectTimeout, Kind::NoConnection][..], Class::Unreached),
+            (
+                &[Kind::ReadTimeout, Kind::TotalTimeout, Kind::Reset, Kind::BodyCut],
+                Class::Unanswered,
+            ),
+            (&[Kind::Setup, Kind::Unsendable, Kind::Status(404)], Class::Rejected),
+            (&[Kind::Status(503)], Class::Unavailable),
+            (&[Kind::Protocol, Kind::Redirect(302), Kind::Html, Kind::Empty], Class::Unusable),
+        ] {
+            for kind in kinds {
+                assert_eq!(kind.class(), class, "{kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_keeps_what_it_was_caused_by() {
+        let cause = reqwest::Proxy::all("http://[").unwrap_err();
+        let text = cause.to_string();
+        let error = Error::new(Kind::Unsendable).because(cause);
+        assert_eq!(error.source().map(ToString::to_string), Some(text));
+    }
+
+    #[test]
+    fn a_failure_knows_the_error_that_it_was_and_neither_shows_the_body() {
+        let wait = Some(Duration::from_secs(9));
+        let body = "who was it".to_owned();
+        let error = Error { retry_after: wait, body, ..Error::new(Kind::Status(429)) };
+        assert_eq!(
+            format!("{error:?}"),
+            "Error { kind: Status(429), retry_after: Some(9s), source: None, .. }"
+        );
+        let failure = Failure::from(error);
+        assert_eq!((failure.class, failure.retry_after), (Class::Busy, wait));
+        assert_eq!(failure.to_string(), "busy: Status(429)");
+        let cause = failure.cause().and_then(|cause| cause.downcast_ref::<Error>());
+        assert_eq!(cause.map(|error| &*error.body), Some("who was it"));
+    }
+}

@@ -108,3 +108,43 @@ impl Request {
         &self.body
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request() -> Request {
+        let url = "https://api.example.com/v1/items?a=1".parse().unwrap();
+        Request::new(Method::POST, url, "/v1/items")
+    }
+
+    #[test]
+    fn a_request_is_what_was_said_of_it() {
+        let name = HeaderName::from_static("x-token");
+        let request = request()
+            .header(name.clone(), HeaderValue::from_static("t"))
+            .query([("q", "무선 & 컵"), ("n", "2")])
+            .body("application/json", "{}")
+            .expects(Format::Json);
+        assert_eq!(*request.method(), Method::POST);
+        let query = "a=1&q=%EB%AC%B4%EC%84%A0+%26+%EC%BB%B5&n=2";
+        assert_eq!(request.url().query(), Some(query));
+        assert_eq!(request.headers().get(name).unwrap(), "t");
+        assert_eq!(request.headers().get(CONTENT_TYPE).unwrap(), "application/json");
+        assert_eq!((&request.bytes()[..], request.expects), (&b"{}"[..], Format::Json));
+    }
+
+    #[test]
+    fn a_form_is_escaped_and_leaves_the_address_alone() {
+        let request = request().form([("id", "a b"), ("pw", "=&비")]);
+        assert_eq!(request.bytes(), "id=a+b&pw=%3D%26%EB%B9%84");
+        let content_type = request.headers().get(CONTENT_TYPE).unwrap();
+        assert_eq!(content_type, "application/x-www-form-urlencoded");
+        assert_eq!((request.url().query(), request.expects), (Some("a=1"), Format::Any));
+    }
+
+    #[test]
+    fn what_a_trace_shows_of_it_holds_no_parameter() {
+        assert_eq!(format!("{:?}", request()), "POST api.example.com /v1/items");
+    }
+}

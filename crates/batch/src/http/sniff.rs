@@ -85,10 +85,27 @@ mod tests {
     }
 
     #[test]
+    fn what_may_still_become_html_is_waited_for_and_no_longer() {
+        let look = |piece| Sniffer::new(Format::Json).look(piece);
+        assert_eq!(look("<error>12345678"), Ok(()));
+        assert_eq!(look("<error>123456789"), Err(Kind::WrongFormat));
+        assert_eq!(look("<!doctype htm"), Ok(()));
+        assert_eq!(look("<!doctype html"), Err(Kind::Html));
+        assert_eq!(look("x"), Err(Kind::WrongFormat));
+        let mut sniffer = Sniffer::new(Format::Any);
+        (0..9).for_each(|_| assert_eq!(sniffer.look("abcdefg"), Ok(())));
+        assert_eq!(sniffer.head, "abcdefgabcdefgab");
+    }
+
+    #[test]
     fn a_body_is_what_it_looks_like() {
         let table = [
             (Format::Json, " {\"a\": 1}\n", Ok(())),
             (Format::Json, "[]", Ok(())),
+            (Format::Json, "\u{feff} {} \u{feff}", Ok(())),
+            (Format::Json, "\"token", Err(Kind::BodyCut)),
+            (Format::Json, "[1, 2", Err(Kind::BodyCut)),
+            (Format::Xml, " \n", Err(Kind::Empty)),
             (Format::Json, "null", Ok(())),
             (Format::Json, "\"token\"", Ok(())),
             (Format::Json, "{\"a\": [", Err(Kind::BodyCut)),

@@ -66,3 +66,32 @@ pub(super) fn unusable(why: &'static str) -> Failure {
 fn harmless(text: &str) -> String {
     text.chars().take(200).map(|one| if one.is_control() { ' ' } else { one }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outcome::Verdict;
+
+    #[test]
+    fn an_error_is_of_the_class_of_what_failed() {
+        let failure = Failure::new(Class::Busy);
+        let source = outcome::Error { verdict: Verdict::Later, failure };
+        assert_eq!(Error::Call { api: "items", source }.class(), Class::Busy);
+        assert_eq!(Error::Stuck("items").class(), Class::Unusable);
+        assert_eq!(Error::ForeignCheckpoint.class(), Class::Rejected);
+        assert_eq!(Error::BadWindow.class(), Class::Rejected);
+    }
+
+    #[test]
+    fn what_a_wholesaler_says_fills_no_log_and_begins_no_line_of_it() {
+        let refusal = Refusal::new("E\n1", &format!("no\r{}", "가".repeat(300)));
+        assert_eq!(refusal.code, "E 1");
+        assert_eq!(refusal.message, format!("no {}", "가".repeat(197)));
+        let failure = refusal.clone().of(Class::Rejected);
+        assert_eq!(failure.class, Class::Rejected);
+        let cause = failure.cause().and_then(|cause| cause.downcast_ref::<Refusal>());
+        assert_eq!(cause, Some(&refusal));
+        let failure = unusable("no list");
+        assert_eq!(failure.to_string(), "unusable: no list");
+    }
+}

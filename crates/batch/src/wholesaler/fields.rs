@@ -162,6 +162,64 @@ mod tests {
         assert_eq!(rest, json!({ "b": { "d": null, "e": [1] } }));
     }
 
+    fn fields(value: Value) -> Fields {
+        serde_json::from_value(value).map(Fields::new).unwrap()
+    }
+
+    #[test]
+    fn a_word_is_a_text_or_a_number_and_a_number_the_same() {
+        let told =
+            json!({ "a": "x", "b": 7, "c": true, "d": [], "e": null, "f": "8", "g": {}, "h": [7] });
+        let mut read = fields(told);
+        assert_eq!(read.word("a"), Ok(Some("x".to_owned())));
+        assert_eq!(read.word("b"), Ok(Some("7".to_owned())));
+        assert_eq!(read.word("c"), Err(Reason::Malformed("c")));
+        assert_eq!((read.word("e"), read.word("nobody")), (Ok(None), Ok(None)));
+        assert_eq!((read.number("f"), read.number("nobody")), (Ok(Some(8)), Ok(None)));
+        assert_eq!(read.number("g"), Err(Reason::Malformed("g")));
+        assert_eq!(read.within("d", |_| Ok(1)), Ok(None));
+        assert_eq!(read.within("h", |_| Ok(1)), Err(Reason::Malformed("h")));
+        assert!(read.rest().unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_looked_at_or_put_back_stays() {
+        let mut read = fields(json!({ "a": "x", "b": 7 }));
+        assert_eq!((read.look("a"), read.look("c")), (Some(&json!("x")), None));
+        assert_eq!(read.take("a"), Some(json!("x")));
+        read.keep("a", "y");
+        assert_eq!(read.clone().only(Value::is_number).rest().unwrap().len(), 1);
+        assert_eq!(Value::Object(read.rest().unwrap()), json!({ "a": "y", "b": 7 }));
+    }
+
+    #[test]
+    fn one_or_several_are_a_list() {
+        assert_eq!(many(None), Vec::<Value>::new());
+        assert_eq!(many(Some(json!(null))), Vec::<Value>::new());
+        assert_eq!(many(Some(json!([1, 2]))), [json!(1), json!(2)]);
+        assert_eq!(many(Some(json!({ "a": 1 }))), [json!({ "a": 1 })]);
+    }
+
+    #[test]
+    fn what_is_left_is_measured_as_it_would_be_written() {
+        for (value, bytes) in [
+            (json!(null), 8),
+            (json!(7), 8),
+            (json!("가나"), 9),
+            (json!([]), 2),
+            (json!([7, "abc"]), 16),
+            (json!({}), 2),
+            (json!({ "ab": 7, "c": "def" }), 27),
+        ] {
+            assert_eq!(measure(&value), Ok(bytes), "{value}");
+        }
+        let rest = |length: usize| fields(json!({ "a": "x".repeat(length), "b": 7 })).rest();
+        // Two names of four bytes each, a number of eight, and a text of three more.
+        let most = WholesaleProduct::MAX_RAW_BYTES - 19;
+        assert!(rest(most).is_ok());
+        assert_eq!(rest(most + 1), Err(Reason::TooLarge("raw")));
+    }
+
     #[test]
     fn what_is_left_is_bounded_and_without_nul() {
         let rest = |value: Value| Fields(Map::from_iter([("a".to_owned(), value)])).rest();

@@ -47,5 +47,6 @@ mod tests {
             assert_eq!(Key::new(bad), None, "{bad:?}");
         }
         assert_eq!(Key::of_digits("12a"), None);
+        assert_eq!(Key::new(" a-b_1 ").unwrap().to_string(), "a-b_1");
     }
 }

@@ -148,6 +148,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_at_its_bound_is_a_number_and_what_is_beyond_it_is_none() {
+        assert_eq!(whole(&"0".repeat(40), WHAT), Ok(Some(0)));
+        assert_eq!(whole(&"0".repeat(41), WHAT), Err(Reason::OutOfRange(WHAT)));
+        let most = 9_007_199_254_740_992_i64;
+        assert_eq!(of_json(&json!(9_007_199_254_740_992.0), WHAT), Ok(Some(most)));
+        assert_eq!(of_json(&json!(-9_007_199_254_740_992.0), WHAT), Ok(Some(-most)));
+        let beyond = of_json(&json!(9_007_199_254_740_994.0), WHAT);
+        assert_eq!(beyond, Err(Reason::OutOfRange(WHAT)));
+        for number in [1, 1_000_000_000] {
+            assert_eq!(price(number, WHAT).map(Money::amount), Ok(number));
+        }
+        for number in [-1_000_000_000, 0, 1_000_000_000] {
+            assert_eq!(difference(number, WHAT).map(Money::amount), Ok(number));
+        }
+        for number in [-1_000_000_001, 1_000_000_001, i64::MIN] {
+            assert_eq!(difference(number, WHAT), Err(Reason::OutOfRange(WHAT)));
+        }
+        assert_eq!(units(0, WHAT), Ok(Stock::Units(0)));
+        assert_eq!(units(100_000_000, WHAT), Ok(Stock::Units(100_000_000)));
+    }
+
     fn grouped(number: i64) -> String {
         let digits = number.unsigned_abs().to_string();
         let mut text = String::new();

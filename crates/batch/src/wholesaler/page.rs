@@ -139,7 +139,86 @@ pub(super) enum Place {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
+    use crate::wholesaler::product::{Availability, Stock};
+
+    fn key(text: &str) -> Key {
+        Key::new(text).unwrap()
+    }
+
+    fn product(text: &str) -> WholesaleProduct {
+        WholesaleProduct {
+            key: key(text),
+            name: None,
+            price: None,
+            tiers: Vec::new(),
+            options: Vec::new(),
+            stock: Stock::Unknown,
+            availability: Availability::OnSale,
+            category: None,
+            images: Vec::new(),
+            description: None,
+            changed_at: None,
+            raw: serde_json::Map::new(),
+        }
+    }
+
+    fn rejected(of: Option<&str>, reason: Reason) -> Rejected {
+        Rejected { key: of.map(key), reason }
+    }
+
+    /// What came of items 1 to 4 that were asked for: products, rejected, missing.
+    fn sorted(
+        items: Vec<Result<WholesaleProduct, Rejected>>,
+    ) -> (Vec<Key>, Vec<Rejected>, Vec<Key>) {
+        let mut page = Page::default();
+        page.sort(&["1", "2", "3", "4"].map(key), items.into_iter());
+        (page.products.into_iter().map(|one| one.key).collect(), page.rejected, page.missing)
+    }
+
+    #[test]
+    fn who_is_asked_for_and_not_there_is_missing() {
+        let broken = rejected(Some("2"), Reason::Unreadable);
+        let items = vec![Ok(product("1")), Ok(product("1")), Err(broken.clone())];
+        assert_eq!(sorted(items), (vec![key("1")], vec![broken], vec![key("3"), key("4")]));
+    }
+
+    #[test]
+    fn where_it_cannot_be_told_which_came_broken_nobody_is_missing() {
+        let nameless = rejected(None, Reason::Unreadable);
+        let named = rejected(Some("2"), Reason::Unreadable);
+        let silent = |of| rejected(Some(of), Reason::Missing("item"));
+        let items = vec![Err(nameless.clone()), Err(named.clone()), Ok(product("4"))];
+        let expected = vec![nameless, named, silent("1"), silent("3")];
+        assert_eq!(sorted(items), (vec![key("4")], expected, vec![]));
+    }
+
+    #[test]
+    fn who_was_not_asked_for_is_nobodys_answer() {
+        let items = vec![Ok(product("9")), Ok(product("1")), Ok(product("2")), Ok(product("3"))];
+        let foreign = rejected(Some("9"), Reason::Contradictory("key"));
+        let silent = rejected(Some("4"), Reason::Missing("item"));
+        assert_eq!(
+            sorted(items),
+            (["1", "2", "3"].map(key).to_vec(), vec![foreign, silent], vec![])
+        );
+    }
+
+    #[test]
+    fn a_stream_that_cannot_begin_says_why_and_ends() {
+        let mut pages = foreign();
+        let first = pages.next().now_or_never().flatten();
+        assert!(matches!(first, Some(Err(Error::ForeignCheckpoint))));
+        assert!(matches!(pages.next().now_or_never(), Some(None)));
+    }
+
+    #[test]
+    fn a_walk_over_two_files_begins_with_the_first_of_them() {
+        assert!(Checkpoint(Place::ZentradeNormal).is_begin());
+        assert!(!Checkpoint(Place::ZentradeSoldOut).is_begin());
+    }
 
     #[test]
     fn a_checkpoint_is_stored_as_json() {

@@ -57,3 +57,79 @@ impl<'a> Parts<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wholesaler::product::{Availability, Stock};
+
+    fn key(text: &str) -> Key {
+        Key::new(text).unwrap()
+    }
+
+    fn product(text: &str) -> WholesaleProduct {
+        WholesaleProduct {
+            key: key(text),
+            name: None,
+            price: None,
+            tiers: Vec::new(),
+            options: Vec::new(),
+            stock: Stock::Unknown,
+            availability: Availability::OnSale,
+            category: None,
+            images: Vec::new(),
+            description: None,
+            changed_at: None,
+            raw: serde_json::Map::new(),
+        }
+    }
+
+    fn keys(count: usize) -> Vec<Key> {
+        (0..count).map(|at| key(&at.to_string())).collect()
+    }
+
+    /// Answers what is asked for, all of it or that it is too large; gives how many that were.
+    fn answer(parts: &mut Parts<'_>, page: &mut Page, is_whole: bool) -> Result<usize, Error> {
+        let asked = parts.asked().unwrap_or_default();
+        let items = asked.iter().map(|key| Ok(product(key.as_str())));
+        parts.answered(page, is_whole.then_some(items))?;
+        Ok(asked.len())
+    }
+
+    #[test]
+    fn keys_are_asked_for_in_parts_until_none_is_left() {
+        let keys = keys(10);
+        let (mut parts, mut page) = (Parts::new("items", &keys, 4), Page::default());
+        for part in [&keys[..4], &keys[4..8], &keys[8..]] {
+            assert_eq!(parts.asked(), Some(part));
+            answer(&mut parts, &mut page, true).unwrap();
+        }
+        assert_eq!(parts.asked(), None);
+        assert!(page.products.iter().map(|product| &product.key).eq(&keys));
+    }
+
+    #[test]
+    fn what_is_too_large_together_is_asked_for_by_a_quarter_and_alone_it_is_rejected() {
+        let keys = keys(8);
+        let (mut parts, mut page) = (Parts::new("items", &keys, 8), Page::default());
+        let mut answer = |is_whole| answer(&mut parts, &mut page, is_whole).unwrap();
+        assert_eq!([false, false, false, true].map(&mut answer), [8, 2, 1, 1]);
+        assert_eq!([true; 6].map(&mut answer), [1; 6]);
+        assert_eq!(parts.asked(), None);
+        let reason = Reason::TooLarge("item");
+        assert_eq!(page.rejected, [Rejected { key: Some(key("0")), reason }]);
+        assert_eq!(page.products.len(), 7);
+    }
+
+    #[test]
+    fn where_one_after_another_is_too_large_it_is_not_the_items() {
+        let keys = keys(5);
+        let (mut parts, mut page) = (Parts::new("items", &keys, 1), Page::default());
+        for _ in 0..MOST_TOO_LARGE {
+            answer(&mut parts, &mut page, false).unwrap();
+        }
+        let ended = answer(&mut parts, &mut page, false);
+        assert!(matches!(ended, Err(Error::Stuck("items"))));
+        assert_eq!(page.rejected.len(), 3);
+    }
+}

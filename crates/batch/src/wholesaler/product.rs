@@ -167,3 +167,29 @@ pub enum Reason {
     #[error("the wholesaler could not tell")]
     Failed,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stocks_add_up_where_all_are_counted() {
+        let (units, uncounted, unknown) = (Stock::Units, Stock::NotTracked, Stock::Unknown);
+        for (one, other, both) in [
+            (units(3), units(4), units(7)),
+            (units(u32::MAX), units(1), units(u32::MAX)),
+            (units(3), uncounted, uncounted),
+            (uncounted, uncounted, uncounted),
+            (units(3), unknown, unknown),
+            (uncounted, unknown, unknown),
+        ] {
+            assert_eq!((one.plus(other), other.plus(one)), (both, both), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_bounded_in_bytes() {
+        assert_eq!(WholesaleProduct::MAX_DESCRIPTION_BYTES, 1_048_576);
+        assert_eq!(WholesaleProduct::MAX_RAW_BYTES, 65_536);
+    }
+}

@@ -87,6 +87,19 @@ mod tests {
     }
 
     #[test]
+    fn the_latest_are_told_first_and_some_may_be_left_out() {
+        let mut seen = Seen::new(2);
+        let key = |text| Key::new(text).unwrap();
+        assert!(seen.is_empty());
+        for text in ["1", "2", "3"] {
+            assert!(!seen.contains(&key(text)) && seen.insert(&key(text)) && !seen.is_empty());
+        }
+        assert!(seen.contains(&key("3")) && seen.contains(&key("2")) && !seen.contains(&key("1")));
+        assert!(seen.latest(0).eq([&key("3"), &key("2")]));
+        assert!(seen.latest(1).eq([&key("2")]));
+    }
+
+    #[test]
     fn circles_and_endless_nothing_are_noticed() {
         let page = |read, repeated| Page { read, repeated, ..Page::default() };
         let mut progress = Progress::default();
@@ -96,5 +109,8 @@ mod tests {
         let mut progress = Progress::default();
         assert!(progress.is_made(&page(0, 0)) && progress.is_made(&page(0, 0)));
         assert!(!progress.is_made(&page(0, 0)));
+        // Something of which nothing is new is no page of nothing.
+        assert!(progress.is_made(&page(1, 1)) && progress.is_made(&page(0, 0)));
+        assert!(progress.is_made(&page(1_498, 1_498)) && !progress.is_made(&page(1, 1)));
     }
 }

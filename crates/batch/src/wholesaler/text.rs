@@ -60,6 +60,11 @@ mod tests {
         assert_eq!(short::<9>("a\u{fffd}", "name"), Err(Reason::Malformed("name")));
         assert_eq!(short::<2>("가나다", "name"), Err(Reason::TooLarge("name")));
         assert_eq!(description(" <p>x</p> ".to_owned()).unwrap().unwrap(), "<p>x</p>");
+        assert_eq!(description("<p>x</p>".to_owned()).unwrap().unwrap(), "<p>x</p>");
+        assert_eq!(description(" \n".to_owned()), Ok(None));
+        assert_eq!(description("a\0".to_owned()), Err(Reason::Malformed("description")));
+        let long = "x".repeat(WholesaleProduct::MAX_DESCRIPTION_BYTES);
+        assert_eq!(description(long.clone()), Ok(Some(long)));
         let long = "x".repeat(WholesaleProduct::MAX_DESCRIPTION_BYTES + 1);
         assert_eq!(description(long), Err(Reason::TooLarge("description")));
     }
@@ -67,7 +72,17 @@ mod tests {
     #[test]
     fn an_image_is_an_address_of_the_web() {
         assert!(is_image("http://img.example.com/a.jpg?x=1&y=가"));
-        for bad in ["", "a.jpg", "javascript:alert(1)", "file:///etc/passwd", "https://a b"] {
+        let long = format!("https://{}", "a".repeat(1_992));
+        assert!(is_image(&long));
+        for bad in [
+            "",
+            "a.jpg",
+            "javascript:alert(1)",
+            "file:///etc/passwd",
+            "https://a b",
+            "https://a\u{7}",
+            &format!("{long}a"),
+        ] {
             assert!(!is_image(bad), "{bad:?}");
         }
     }

@@ -219,7 +219,169 @@ fn hash(value: &impl Serialize) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use jebi_batch::wholesaler::{Category, Key, Tier};
+    use jebi_domain::{AccountId, Currency, ProductStatus, Text};
+    use uuid::Uuid;
+
     use super::*;
+
+    fn won(amount: i64) -> Money {
+        Money::new(amount, Currency::Krw).unwrap()
+    }
+
+    fn at(second: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp(second, 0).unwrap()
+    }
+
+    fn option(key: &str) -> ProductOption {
+        ProductOption {
+            key: key.to_owned(),
+            name: Text::new("파랑").unwrap(),
+            difference: Some(won(100)),
+            stock: Stock::Units(3),
+            availability: Availability::OnSale,
+        }
+    }
+
+    fn product() -> WholesaleProduct {
+        WholesaleProduct {
+            key: Key::new("77").unwrap(),
+            name: Text::new("컵").ok(),
+            price: Some(won(1_000)),
+            tiers: vec![Tier { min_quantity: 10, price: won(900) }],
+            options: vec![option("01")],
+            stock: Stock::Units(5),
+            availability: Availability::OnSale,
+            category: Some(Category { code: "004".to_owned(), name: "주방".to_owned() }),
+            images: vec!["https://img.example.com/1.jpg".to_owned()],
+            description: Some("<p>컵</p>".to_owned()),
+            changed_at: None,
+            raw: serde_json::Map::from_iter([("origin".to_owned(), json!("KR"))]),
+        }
+    }
+
+    const OURS: u128 = 2;
+
+    fn target() -> Target {
+        let account = AccountId::from(Uuid::from_u128(OURS));
+        let of = Collection {
+            seller: Uuid::from_u128(1).into(),
+            account,
+            wholesaler: Wholesaler::Zentrade,
+        };
+        let pricing = Pricing::new(30, 0, ProductStatus::Draft).unwrap();
+        Target { of, pricing, may_create: true }
+    }
+
+    /// What is known of an item that was read at 10 by an account.
+    fn known(product: &WholesaleProduct, account: u128) -> Known {
+        let Row { offer_hash, detail_hash, .. } = Row::new(product);
+        Known {
+            product: Uuid::from_u128(9).into(),
+            account: Uuid::from_u128(account).into(),
+            offer_hash,
+            detail_hash,
+            has_variants: true,
+            read_at: at(10),
+        }
+    }
+
+    fn compared(product: &WholesaleProduct, with: Option<&Known>, read_at: i64) -> Difference {
+        Row::new(product).compare(with, &target(), (at(read_at), at(99)))
+    }
+
+    fn staged(product: &WholesaleProduct, with: Option<&Known>) -> Option<Staged> {
+        match compared(product, with, 11) {
+            Difference::Some(staged) => Some(*staged),
+            Difference::None | Difference::NoProduct => None,
+        }
+    }
+
+    #[test]
+    fn an_item_that_nobody_knows_becomes_a_product_with_its_price() {
+        let item = product();
+        assert_eq!(Row::new(&item).key(), "77");
+        let new = staged(&item, None).unwrap();
+        assert_eq!((&*new.key, &*new.sku, new.compared_with), ("77", "zentrade-77", None));
+        assert_eq!((new.cost_amount, new.price), (Some(1_000), Some(1_300)));
+        assert_eq!((new.wholesale_stock, new.availability), (Some(5), "on_sale"));
+        assert_eq!((new.read_at, new.changes_offer, new.had_variants), (at(11), true, false));
+        let [Variant { sku, name, extra_amount, extra_cost_amount, wholesale_stock }] =
+            &new.variants[..]
+        else {
+            panic!("there is one to choose")
+        };
+        assert_eq!((&**sku, &**name, *wholesale_stock), ("01", "파랑", Some(3)));
+        assert_eq!((*extra_amount, *extra_cost_amount), (130, Some(100)));
+        let detail = new.detail.unwrap();
+        assert_eq!((&*detail.name, detail.description.as_deref()), ("컵", Some("<p>컵</p>")));
+        assert_eq!(detail.category, Some(("004".to_owned(), "주방".to_owned())));
+        assert_eq!(detail.images, json!(["https://img.example.com/1.jpg"]));
+        assert_eq!(detail.tiers, json!([{ "min_quantity": 10, "cost_amount": 900 }]));
+        assert_eq!(detail.raw, json!({ "origin": "KR" }));
+    }
+
+    #[test]
+    fn what_has_no_name_no_price_or_cannot_be_had_becomes_no_product() {
+        for item in [
+            WholesaleProduct { name: None, ..product() },
+            WholesaleProduct { price: None, ..product() },
+            WholesaleProduct { availability: Availability::Discontinued, ..product() },
+            WholesaleProduct { availability: Availability::Unavailable, ..product() },
+        ] {
+            assert!(matches!(compared(&item, None, 11), Difference::NoProduct), "{item:?}");
+            assert!(staged(&item, Some(&known(&product(), OURS))).is_some(), "{item:?}");
+        }
+        let sold_out = WholesaleProduct { availability: Availability::SoldOut, ..product() };
+        assert_eq!(staged(&sold_out, None).unwrap().availability, "sold_out");
+    }
+
+    #[test]
+    fn what_is_as_it_was_is_not_written_and_nothing_older_than_what_is_known() {
+        let (item, as_it_was) = (product(), known(&product(), OURS));
+        assert!(matches!(compared(&item, Some(&as_it_was), 11), Difference::None));
+        let changed = WholesaleProduct { price: Some(won(1_100)), ..product() };
+        for earlier in [9, 10] {
+            assert!(matches!(compared(&changed, Some(&as_it_was), earlier), Difference::None));
+        }
+    }
+
+    #[test]
+    fn of_what_changed_the_offer_or_the_rest_is_written() {
+        let as_it_was = known(&product(), OURS);
+        let dearer = WholesaleProduct { price: Some(won(1_100)), ..product() };
+        let change = staged(&dearer, Some(&as_it_was)).unwrap();
+        assert_eq!((change.product, change.compared_with), (as_it_was.product, Some(at(10))));
+        assert!(change.changes_offer && change.detail.is_none() && change.had_variants);
+        let renamed = WholesaleProduct { name: Text::new("머그").ok(), ..product() };
+        let change = staged(&renamed, Some(&as_it_was)).unwrap();
+        assert!(!change.changes_offer && change.detail.is_some());
+    }
+
+    #[test]
+    fn what_another_account_saw_to_is_taken_over_as_it_is() {
+        let change = staged(&product(), Some(&known(&product(), OURS + 1))).unwrap();
+        assert!(!change.changes_offer && change.detail.is_none());
+    }
+
+    #[test]
+    fn of_an_item_that_is_gone_nothing_is_left_and_the_rest_stays() {
+        let known = known(&product(), OURS);
+        let gone = gone("77", Wholesaler::Zentrade, &known, at(20));
+        assert_eq!((gone.product, &*gone.key, &*gone.sku), (known.product, "77", "zentrade-77"));
+        assert_eq!((gone.availability, gone.wholesale_stock), ("gone", Some(0)));
+        assert_eq!((gone.compared_with, gone.read_at), (Some(at(10)), at(20)));
+        assert_eq!((gone.offer_hash, gone.detail_hash), (0, known.detail_hash));
+        assert!(gone.changes_offer && gone.had_variants && gone.detail.is_none());
+    }
+
+    #[test]
+    fn a_code_that_is_told_twice_is_one_variant() {
+        let options = [option("01"), option("02"), option("01")];
+        let variants = variants(&options, &target().pricing);
+        let codes: Vec<&str> = variants.iter().map(|variant| &*variant.sku).collect();
+        assert_eq!(codes, ["01", "02"]);
+    }
 
     #[test]
     fn a_hash_is_the_same_in_every_release() {

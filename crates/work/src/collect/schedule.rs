@@ -231,6 +231,7 @@ mod tests {
         assert_eq!(cron.after(at("2026-11-23T18:00:00Z")), Some(at("2026-11-24T18:00:00Z")));
         let cron: Cron = " */10 9-18 * * 1-5 ".parse().unwrap();
         assert_eq!(cron.after(at("2026-11-27T09:55:00Z")), Some(at("2026-11-30T00:00:00Z")));
+        assert_eq!("0 3 * * *".parse::<Cron>().unwrap().to_string(), "0 3 * * *");
     }
 
     #[test]
@@ -248,6 +249,9 @@ mod tests {
         assert_eq!(cron.turn_of(account(0), now), Some(at("2026-11-23T01:00:00Z")));
         let last = cron.turn_of(account(u128::from(u16::MAX)), now).unwrap();
         assert!(last > at("2026-11-23T01:14:59Z") && last <= at("2026-11-23T01:15:00Z"), "{last}");
+        let daily: Cron = "0 3 * * *".parse().unwrap();
+        let last = daily.turn_of(account(u128::from(u16::MAX)), now).unwrap();
+        assert!(last > at("2026-11-23T18:59:59Z") && last <= at("2026-11-23T19:00:00Z"), "{last}");
         assert_eq!(cron.turn_of(account(7), now), cron.turn_of(account(7), now));
     }
 
@@ -261,6 +265,18 @@ mod tests {
             cron.longest_gap(at("2026-11-23T00:00:00Z")),
             TimeDelta::days(365) + TimeDelta::hours(1)
         );
+    }
+
+    #[test]
+    fn of_a_week_the_gaps_count_that_begin_with_a_turn_in_it_or_else_the_next_one() {
+        let gap = |text: &str| {
+            let cron: Cron = text.parse().unwrap();
+            cron.longest_gap(at("2026-11-23T00:00:00Z")) - TimeDelta::hours(1)
+        };
+        // What is left of a gap that began before is none.
+        assert_eq!(gap("0 9 1,2 * *"), TimeDelta::days(1));
+        // The week's last turn is at its end, and the next one in a year.
+        assert_eq!(gap("0 9 23,24,30 11 *"), TimeDelta::days(358));
     }
 
     #[test]
@@ -282,6 +298,11 @@ mod tests {
             account: uuid::Uuid::from_u128(0x1234_5678).into(),
             wholesaler,
         };
+        let first = Collection { account: uuid::Uuid::nil().into(), ..of(Wholesaler::Zentrade) };
+        let next = |of: &Collection| schedules.follows_next(of, at("2026-11-23T00:07:00Z"));
+        assert_eq!(next(&first), Some(at("2026-11-23T01:10:00Z")));
+        let first = Collection { wholesaler: Wholesaler::Ownerclan, ..first };
+        assert_eq!(next(&first), Some(at("2026-11-23T00:10:00Z")));
         let mut turn = at("2026-11-23T00:07:00Z");
         for _ in 0..50 {
             let next = schedules.follows_next(&of(Wholesaler::Zentrade), turn).unwrap();

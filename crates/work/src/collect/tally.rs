@@ -135,7 +135,118 @@ impl Tally {
 
 #[cfg(test)]
 mod tests {
+    use jebi_batch::wholesaler::{Key, Reason};
+
     use super::*;
+
+    fn rejected_times(rejected: u64, read: u64) -> Tally {
+        let rejected = BTreeMap::from([("it is broken".to_owned(), rejected)]);
+        Tally { read, rejected, ..Tally::default() }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_counted_by_its_reason_and_the_first_are_told() {
+        let mut tally = Tally::default();
+        tally.reject(&[
+            Rejected { key: Key::new("7"), reason: Reason::Missing("price") },
+            Rejected { key: None, reason: Reason::Unreadable },
+        ]);
+        (0..30).for_each(|_| tally.reject_for("8", "its code is taken"));
+        assert_eq!(tally.rejected(), 32);
+        let shown = tally.shown("zentrade", None);
+        let because =
+            json!({ "price is missing": 1, "it cannot be read": 1, "its code is taken": 30 });
+        assert_eq!((&shown["rejected"], &shown["rejected_because"]), (&json!(32), &because));
+        let examples = shown["rejected_examples"].as_array().unwrap();
+        assert_eq!(examples.len(), 20);
+        assert_eq!(examples[0], json!({ "item": "7", "reason": "price is missing" }));
+        assert_eq!(examples[1], json!({ "item": "?", "reason": "it cannot be read" }));
+        assert_eq!(examples[19], json!({ "item": "8", "reason": "its code is taken" }));
+    }
+
+    #[test]
+    fn a_few_mistakes_of_a_wholesaler_are_no_trouble_and_one_in_twenty_is() {
+        assert_eq!(rejected_times(20, 20).trouble(), None);
+        assert_eq!(rejected_times(21, 420).trouble(), None);
+        let mut tally = rejected_times(21, 460);
+        (0..3).for_each(|_| tally.reject_for("8", "its code is taken"));
+        let text = "24 of 460 items could not be used; of 21 because it is broken";
+        assert_eq!(tally.trouble().as_deref(), Some(text));
+        assert_eq!(Tally { read: 480, ..tally }.trouble(), None);
+    }
+
+    #[test]
+    fn what_was_compared_and_merged_is_added_up() {
+        let mut tally = rejected_times(1, 100);
+        (tally.unchanged, tally.skipped, tally.of_others, tally.gone) = (10, 20, 30, 40);
+        (tally.created, tally.changed, tally.listings) = (50, 60, 70);
+        let mut compared =
+            Tally { unchanged: 1, skipped: 2, of_others: 3, gone: 4, ..Tally::default() };
+        (0..2).for_each(|_| compared.reject_for("8", "it is broken"));
+        (0..19).for_each(|_| compared.reject_for("9", "its code is taken"));
+        tally.add(&compared);
+        tally.merged(Merged { created: 5, changed: 6, listings: 7 });
+        assert_eq!((tally.unchanged, tally.skipped, tally.of_others, tally.gone), (11, 22, 33, 44));
+        assert_eq!((tally.created, tally.changed, tally.listings), (55, 66, 77));
+        assert_eq!((tally.read, tally.rejected()), (100, 22));
+        assert_eq!(tally.rejected["it is broken"], 3);
+        assert_eq!(tally.examples.len(), 20);
+        tally.add(&compared);
+        assert_eq!((tally.rejected["it is broken"], tally.examples.len()), (5, 20));
+    }
+
+    #[test]
+    fn what_is_shown_of_a_collection_is_what_was_counted() {
+        let tally = Tally {
+            read: 1,
+            repeated: 2,
+            unchanged: 3,
+            created: 4,
+            changed: 5,
+            skipped: 6,
+            of_others: 7,
+            gone: 8,
+            listings: 9,
+            recounted: 2,
+            ..Tally::default()
+        };
+        // 4, 5 and 3, of which 2 were counted before; then 6 and 7.
+        assert_eq!((tally.known(), tally.taken()), (10, 23));
+        let with_rejects = Tally { rejected: rejected_times(5, 0).rejected, ..tally.clone() };
+        assert_eq!((with_rejects.known(), with_rejects.taken()), (10, 28));
+        let shown = json!({
+            "wholesaler": "zentrade", "read": 1, "repeated": 2, "unchanged": 3, "created": 4,
+            "changed": 5, "skipped": 6, "of_other_accounts": 7, "gone": 8, "listings_to_push": 9,
+            "rejected": 0, "rejected_because": {}, "rejected_examples": [], "note": "a part",
+        });
+        assert_eq!(tally.shown("zentrade", Some("a part")), shown);
+    }
+
+    #[test]
+    fn an_attempt_that_begins_again_keeps_what_was_written_since() {
+        let at_place = Tally {
+            read: 100,
+            created: 50,
+            changed: 40,
+            skipped: 10,
+            gone: 1,
+            listings: 2,
+            recounted: 5,
+            ..Tally::default()
+        };
+        let later = Tally {
+            read: 180,
+            created: 70,
+            changed: 55,
+            skipped: 30,
+            gone: 3,
+            listings: 9,
+            ..Tally::default()
+        };
+        let (created, changed, gone, listings) = (70, 55, 3, 9);
+        let again = Tally { created, changed, gone, listings, recounted: 40, ..at_place.clone() };
+        assert_eq!(at_place.again(&later), again);
+    }
 
     #[test]
     fn what_is_read_once_more_is_counted_once() {

@@ -125,6 +125,9 @@ mod tests {
         let error = |code: &str| format!(r#"{{"errors":{{"code":"{code}","message":"x"}}}}"#);
         for (code, expected) in [
             ("TOO_MANY_REQUESTS", Class::Busy),
+            ("rate_limit", Class::Busy),
+            ("SYSTEM_ERROR", Class::ServerError),
+            ("INTERNAL", Class::ServerError),
             ("UNKNOWN_SERVICE", Class::Rejected),
             ("INVALID_SESSION", Class::Rejected),
             ("", Class::Rejected),
@@ -132,8 +135,11 @@ mod tests {
             assert_eq!(class(&error(code)), expected);
             assert_eq!(class(&format!(r#"{{"domeggook":{}}}"#, error(code))), expected);
         }
-        let failure = body(&error("INVALID_SESSION")).unwrap_err();
-        assert!(failure.cause().unwrap().is::<Unauthorized>());
+        for code in ["INVALID_SESSION", "SID_EXPIRED"] {
+            let failure = body(&error(code)).unwrap_err();
+            assert!(failure.cause().unwrap().is::<Unauthorized>(), "{code}");
+        }
+        assert_eq!(body("\u{feff}{\"domeggook\": {\"a\": 1} }").unwrap(), "{\"a\": 1}");
         for text in ["", "[]", "{}", r#"{"domeggook":null}"#] {
             assert_eq!(class(text), Class::Unusable, "{text}");
         }

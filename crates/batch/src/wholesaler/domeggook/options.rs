@@ -125,6 +125,19 @@ mod tests {
         assert_eq!(read(r#"{"data":{"00":{"name":"\ud83d"}}}"#), Err(Reason::Malformed(WHAT)));
     }
 
+    #[test]
+    fn as_many_options_and_as_long_a_code_are_read_as_may_be_and_no_more() {
+        let option = || json!({ "name": "x", "qty": 0 });
+        let many: serde_json::Map<String, Value> =
+            (0..500).map(|at| (at.to_string(), option())).collect();
+        assert_eq!(told(&json!({ "data": many })).map(|options| options.len()), Ok(500));
+        let code = |length: usize| json!({ "data": { "1_".repeat(length): option() } }).to_string();
+        let read_one = read(&code(20)).unwrap();
+        assert_eq!(read_one[0].availability, Availability::SoldOut);
+        assert_eq!(read(&code(0)), Err(Reason::Malformed("option code")));
+        assert_eq!(read(&code(21)), Err(Reason::Malformed("option code")));
+    }
+
     proptest! {
         #[test]
         fn any_text_is_options_or_a_reason(

@@ -200,11 +200,19 @@ mod tests {
         let product = read(&change, Market::Supply).unwrap();
         assert_eq!((product.price, product.stock, product.category), (None, Stock::Unknown, None));
         assert!(product.options.is_empty() && product.images.is_empty());
+        let product = read(&json!({ "selectOpt": [] }), Market::Supply).unwrap();
+        assert!(product.options.is_empty());
     }
 
     #[test]
     fn what_is_not_sold_in_the_market_cannot_be_had() {
+        let status = |word: &str| json!({ "basis": { "no": "30000007", "status": word } });
         for (change, expected) in [
+            (json!({}), Availability::OnSale),
+            (status("기간미지정"), Availability::Unavailable),
+            (status("승인거부"), Availability::Unavailable),
+            (status("아웃벌점 제재"), Availability::Unavailable),
+            (json!({ "channel": {} }), Availability::OnSale),
             (json!({ "channel": { "supply": "false" } }), Availability::Unavailable),
             (json!({ "basis": { "no": "30000007", "status": "판매종료" } }), Availability::SoldOut),
             (
@@ -230,6 +238,8 @@ mod tests {
             (json!({ "qty": { "inventory": "많음" } }), Reason::Malformed("inventory")),
             (json!({ "basis": { "no": 30_000_007 } }), Reason::Missing("status")),
             (json!({ "selectOpt": 7 }), Reason::Malformed("selectOpt")),
+            (json!({ "selectOpt": [7] }), Reason::Malformed("selectOpt")),
+            (json!({ "category": { "parents": { "elem": 7 } } }), Reason::Malformed("category")),
             (json!({ "selectOpt": "{" }), Reason::Malformed("selectOpt")),
         ] {
             assert_eq!(read(&change, Market::Supply), Err(reason), "{change}");

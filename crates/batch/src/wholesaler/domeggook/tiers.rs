@@ -80,6 +80,9 @@ mod tests {
     #[test]
     fn what_cannot_be_is_refused() {
         let many: Vec<String> = (1..=51).map(|quantity| format!("{quantity}+10")).collect();
+        assert_eq!(told(&json!(many[..50].join("|"))).map(|(_, tiers)| tiers.len()), Ok(50));
+        assert_eq!(told(&json!("|")), Err(Reason::Malformed(WHAT)));
+        assert_eq!(told(&json!("1000001+10")), Err(Reason::OutOfRange("quantity")));
         for (text, reason) in [
             ("+", Reason::Malformed(WHAT)),
             ("1+", Reason::Malformed(WHAT)),

@@ -112,6 +112,10 @@ mod tests {
         assert_eq!(class(&with(r#"{"message":"?"}"#)), Class::Rejected);
         assert_eq!(class(&with(r#"{"message":"?","path":["allItems"]}"#)), Class::Rejected);
         assert_eq!(class(&with(r#"{"message":"?","path":["b",1,2]}"#)), Class::Rejected);
+        assert_eq!(class(&with(r#"{"message":"?","path":["allItems","edges"]}"#)), Class::Rejected);
+        let null = r#"{"data":{"allItems":null},"errors":[
+            {"message":"?","path":["allItems","edges",2]}]}"#;
+        assert_eq!(class(null), Class::Rejected);
         assert_eq!(class(&with(r#"{}"#)), Class::Rejected);
     }
 

@@ -181,6 +181,11 @@ mod tests {
         ] {
             assert_eq!(flat(xml), Err(reason), "{xml}");
         }
+        let deep = "<p><a><a><a><a><a>1</a></a></a></a></a></p>";
+        assert_eq!(flat(deep), Ok(json!({ "a/a/a/a/a": "1" })));
+        assert_eq!(flat("<p>1 <!-- -->2</p>"), Ok(json!({ "text": "1 2" })));
+        let enough: String = (0..200).map(|at| format!("<a{at} x=''/>")).collect();
+        assert!(flat(&format!("<p>{enough}</p>")).is_ok());
         let many: String = (0..201).map(|at| format!("<a{at} x=''/>")).collect();
         assert_eq!(flat(&format!("<p>{many}</p>")), Err(Reason::TooLarge("fields")));
     }

@@ -113,9 +113,8 @@ impl Frames {
         } else if rest.starts_with("<!D") || rest.starts_with("<!d") {
             // Nobody needs one, and entities are defined there.
             return Err(NoList("a document type"));
-        } else if rest.starts_with("<!") && rest.len() < 4 || rest.len() < 2 {
-            return Ok(false);
         } else {
+            // The begin of any of these has none.
             ">"
         };
         let Some(end) = rest.find(ends) else { return Ok(false) };

@@ -118,6 +118,12 @@ mod tests {
     }
 
     #[test]
+    fn an_order_is_looked_up_by_either_number() {
+        assert_eq!(OrderBy::Number("7").parameter(), ("ordno", "7"));
+        assert_eq!(OrderBy::Reference("J-7").parameter(), ("pordno", "J-7"));
+    }
+
+    #[test]
     fn an_order_that_nobody_knows_is_none_and_a_cut_one_a_failure() {
         assert_eq!(read(&format!("{HEAD}</zentrade>\n")).unwrap(), []);
         for text in [HEAD, "<zentrade><ord_info/></zentrade>", "<zentrade><ord_info ordno=\"1\">"] {

@@ -22,7 +22,7 @@ async fn walk(world: &World, wholesalers: &[Wholesaler]) -> jebi_db_optimizer::j
     world.run(collect_job(&accounts, Extent::default())).await
 }
 
-/// How often OwnerClan was asked for items by their keys.
+/// How often Ownerclan was asked for items by their keys.
 fn asked_by_key(world: &World) -> usize {
     world.simulator().log().into_iter().filter(|call| call.route == "itemsByKeys").count()
 }

@@ -146,6 +146,62 @@ fn what_cannot_be_is_rejected_with_its_reason() {
 }
 
 #[test]
+fn as_much_is_read_as_may_be() {
+    let options: Vec<Value> =
+        (0..500).map(|key| option(&json!({ "key": key.to_string() }))).collect();
+    assert_eq!(read(&json!({ "options": options })).unwrap().options.len(), 500);
+    let images = vec!["https://a"; 50];
+    assert_eq!(read(&json!({ "images": images })).unwrap().images.len(), 50);
+    let key = |length: usize| json!({ "options": [option(&json!({ "key": "k".repeat(length) }))] });
+    assert_eq!(read(&key(100)).unwrap().options[0].key.len(), 100);
+    assert_eq!(read(&key(101)), Err(Reason::Missing("option key")));
+    let chosen = |count: usize| {
+        let values = vec![json!({ "name": "색상", "value": "흰" }); count];
+        json!({ "options": [option(&json!({ "optionAttributes": values }))] })
+    };
+    assert_eq!(read(&chosen(10)).unwrap().options[0].name.as_str(), ["흰"; 10].join(" / "));
+    assert_eq!(read(&chosen(11)), Err(Reason::Malformed("optionAttributes")));
+    let no_list = json!({ "options": [option(&json!({ "optionAttributes": [7] }))] });
+    assert_eq!(read(&no_list), Err(Reason::Malformed("optionAttributes")));
+}
+
+#[test]
+fn options_are_told_apart_by_their_keys_and_names() {
+    let twice = json!({ "options": [option(&json!({})), option(&json!({}))] });
+    assert_eq!(read(&twice), Err(Reason::Contradictory("options")));
+    let nameless = |key| option(&json!({ "key": key, "optionAttributes": [] }));
+    let both = json!({ "options": [nameless("1"), nameless("2")] });
+    assert_eq!(read(&both), Err(Reason::Missing("option name")));
+}
+
+#[test]
+fn each_word_says_whether_it_can_be_had_of_an_option_as_well() {
+    for (word, availability, stock) in [
+        ("available", Availability::OnSale, Stock::Units(3)),
+        ("soldout", Availability::SoldOut, Stock::Units(0)),
+        ("unavailable", Availability::Unavailable, Stock::Units(0)),
+        ("discontinued", Availability::Discontinued, Stock::Units(0)),
+        ("resting", Availability::Unknown, Stock::Unknown),
+    ] {
+        let options = json!([option(&json!({ "status": word }))]);
+        let product = read(&json!({ "status": word, "options": options })).unwrap();
+        assert_eq!((product.availability, product.stock), (availability, stock), "{word}");
+        assert_eq!(product.options[0].availability, availability, "{word}");
+    }
+}
+
+#[test]
+fn what_an_option_costs_beside_the_item_is_known_only_where_both_are() {
+    let with = |price: Value, own: Value| {
+        let options = json!([option(&json!({ "price": own }))]);
+        read(&json!({ "price": price, "options": options })).unwrap().options[0].difference
+    };
+    assert_eq!(with(json!(1_000), json!(700)), won(-300));
+    assert_eq!(with(json!(null), json!(700)), None);
+    assert_eq!(with(json!(1_000), json!(null)), None);
+}
+
+#[test]
 fn a_word_that_nobody_knows_is_kept() {
     let product = read(&json!({ "status": "resting", "images": ["ftp://x", 7] })).unwrap();
     assert_eq!(product.availability, Availability::Unknown);

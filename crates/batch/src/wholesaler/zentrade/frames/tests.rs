@@ -73,8 +73,18 @@ fn what_is_no_list_is_told() {
     ] {
         assert!(frames(text, 3).is_err(), "{text}");
     }
-    let endless = format!("<zentrade><!-- {}", "x".repeat(MAX_BETWEEN_BYTES));
-    assert!(frames(&endless, 100).is_err());
+    for name in ["DOCTYPE", "doctype"] {
+        let text = format!("<!{name} zentrade [<!ENTITY a \"b\">]><zentrade/>");
+        for size in [1, 3, usize::MAX] {
+            assert_eq!(frames(&text, size), Err(NoList("a document type")), "{name}");
+        }
+    }
+    // As much as is held between products, and a byte more.
+    let endless =
+        |more: usize| format!("<zentrade><!--{}", "x".repeat(MAX_BETWEEN_BYTES - 4 + more));
+    assert_eq!(frames(&endless(0), 100), Ok((vec![], false)));
+    assert_eq!(frames(&endless(1), 100), Err(NoList("something endless between products")));
+    assert_eq!(NoList("another root").to_string(), "another root");
 }
 
 #[test]
@@ -89,9 +99,24 @@ fn what_is_too_large_is_passed_over_without_being_held() {
     frames.push("]]></content></product><product code=\"78\"/></zentrade>");
     let Ok(Some(Frame::TooLarge(begin))) = frames.next() else { panic!("it is not noticed") };
     assert!(begin.starts_with("<product code=\"77\">"));
+    assert_eq!(begin.len(), 1_000);
     let small = "<product code=\"78\"/>".to_owned();
     assert_eq!(frames.next(), Ok(Some(Frame::Element(small))));
     assert_eq!((frames.next(), frames.has_ended()), (Ok(None), true));
+}
+
+#[test]
+fn an_element_of_two_mebibytes_is_held_and_one_byte_more_is_too_large() {
+    let frame = |more: usize| {
+        let mut frames = Frames::new("product");
+        let content = "x".repeat(MAX_BYTES - "<product>".len() + more);
+        frames.push(&format!("<zentrade><product>{content}"));
+        assert_eq!(frames.next(), Ok(None));
+        frames.push("</product>");
+        frames.next().map(|frame| matches!(frame, Some(Frame::Element(_))))
+    };
+    assert_eq!(MAX_BYTES, 2 * 1_024 * 1_024);
+    assert_eq!((frame(0), frame(1)), (Ok(true), Ok(false)));
 }
 
 #[test]
