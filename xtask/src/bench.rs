@@ -5,10 +5,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::Result;
 
-use crate::kept::Kept;
-use crate::place::{Place, Purpose};
-use crate::watcher::Watcher;
-use crate::{command, environment, jebi, record, services};
+use crate::place::Purpose;
+use crate::{command, environment, jebi, services};
 
 /// As fast as a release but for the last of the linker's work, which costs a newcomer minutes.
 const PROFILE: &str = "release-fast";
@@ -26,17 +24,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
         return Ok(command::exit_code(command::status(&mut run)?));
     }
-    let place = Place::open(Purpose::Bench)?;
-    let _lock = place.lock()?;
-    record::end_all(&place)?;
-    // What a run measures does not hang on what runs before it left.
-    place.wipe()?;
-    let mut kept = Kept::load(&place)?;
-    let mut watcher = Watcher::start(&place)?;
-    let services = services::start(&place, &mut kept, &mut watcher)?;
-    run.env("JEBI_BIN", jebi).env("DATABASE_URL", services.database.url);
-    run.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
-    let status = command::status(&mut run)?;
-    watcher.stop()?;
-    Ok(command::exit_code(status))
+    services::during(Purpose::Bench, |services| {
+        run.env("JEBI_BIN", jebi).env("DATABASE_URL", services.database.url);
+        run.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
+        Ok(command::exit_code(command::status(&mut run)?))
+    })
 }

@@ -6,7 +6,7 @@ use crate::environment::variable;
 use crate::kept::Kept;
 use crate::place::{Place, Purpose};
 use crate::watcher::Watcher;
-use crate::{postgres, redis};
+use crate::{postgres, record, redis};
 
 /// Where the servers are.
 pub(crate) struct Services {
@@ -78,6 +78,25 @@ pub(crate) fn start(place: &Place, kept: &mut Kept, watcher: &mut Watcher<'_>) -
         }
     }
     Ok(Services { database, redis_url, own })
+}
+
+/// Does `work` with servers that nobody has used before, and ends them.
+///
+/// # Errors
+///
+/// When they cannot be had, and what `work` fails with.
+pub(crate) fn during<T>(purpose: Purpose, work: impl FnOnce(Services) -> Result<T>) -> Result<T> {
+    let place = Place::open(purpose)?;
+    // Held to the end: a second run would wipe the servers away under the first.
+    let _lock = place.lock()?;
+    record::end_all(&place)?;
+    // What a run before left has no part in this one, and what a kill left may be damaged.
+    place.wipe()?;
+    let mut kept = Kept::load(&place)?;
+    let mut watcher = Watcher::start(&place)?;
+    let done = work(start(&place, &mut kept, &mut watcher)?)?;
+    watcher.stop()?;
+    Ok(done)
 }
 
 /// The servers that the caller's environment names.

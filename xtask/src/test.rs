@@ -5,10 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
-use crate::kept::Kept;
-use crate::place::{Place, Purpose};
-use crate::watcher::Watcher;
-use crate::{browser, command, record, services, soak};
+use crate::place::Purpose;
+use crate::{browser, command, services, soak};
 
 /// The answer is that of `cargo test`, whose words are the last ones on standard output.
 ///
@@ -16,30 +14,21 @@ use crate::{browser, command, record, services, soak};
 ///
 /// When the servers cannot be set up or cargo not be run.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
-    let place = Place::open(Purpose::Test)?;
-    // Held to the end: a second run would wipe the servers away under the first.
-    let _lock = place.lock()?;
-    record::end_all(&place)?;
-    // What a kill left of servers that do not sync to disk may be damaged.
-    place.wipe()?;
-    let mut kept = Kept::load(&place)?;
-    let mut watcher = Watcher::start(&place)?;
-    let services = services::start(&place, &mut kept, &mut watcher)?;
-
-    let browser = if tests_service(arguments) { browser::find_or_install()? } else { None };
-    let mut tests = command::cargo(["test"]);
-    // Together with `-p`, cargo would still take all of them.
-    tests.args((!names_packages(arguments)).then_some("--workspace"));
-    tests.args(arguments).env("DATABASE_URL", services.database.url);
-    tests.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
-    tests.envs(browser.map(|browser| (browser::VARIABLE, browser)));
-    let mut status = command::status(&mut tests)?;
-    // A run of chosen tests has chosen these too, or not.
-    if status.success() && arguments.is_empty() {
-        status = command::status(&mut command::cargo(soak::SHUTTLE))?;
-    }
-    watcher.stop()?;
-    Ok(command::exit_code(status))
+    services::during(Purpose::Test, |services| {
+        let browser = if tests_service(arguments) { browser::find_or_install()? } else { None };
+        let mut tests = command::cargo(["test"]);
+        // Together with `-p`, cargo would still take all of them.
+        tests.args((!names_packages(arguments)).then_some("--workspace"));
+        tests.args(arguments).env("DATABASE_URL", services.database.url);
+        tests.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
+        tests.envs(browser.map(|browser| (browser::VARIABLE, browser)));
+        let mut status = command::status(&mut tests)?;
+        // A run of chosen tests has chosen these too, or not.
+        if status.success() && arguments.is_empty() {
+            status = command::status(&mut command::cargo(soak::SHUTTLE))?;
+        }
+        Ok(command::exit_code(status))
+    })
 }
 
 /// Whether the tests of the service are among them, which look at pages.

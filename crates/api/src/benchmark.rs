@@ -14,7 +14,7 @@ use jebi_db_optimizer::jobs::{NewItem, NewJob, Report};
 use jebi_db_optimizer::{Pool, random, sellers};
 use jebi_domain::{MasterKey, SellerId, api_key, api_key_digest};
 use jebi_load::scenario::Scenario;
-use jebi_load::{Measured, Mix, Pace, Plan, Progress, run};
+use jebi_load::{Counts, Measured, Mix, Pace, Plan, Progress, run};
 use jebi_work::{Ended, Failure, Outcome, Work};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -101,16 +101,14 @@ pub(crate) struct Benchmark {
 impl Benchmark {
     /// Does such a job. A run that was broken off fails, with what it measured beside it.
     pub(crate) async fn run(&self, work: &Work) -> Result<Ended, Failure> {
-        let wanted: Wanted = serde_json::from_value(work.claim.parameters.clone())
-            .map_err(|error| Failure::Because(error.to_string()))?;
-        let because = |error: &dyn std::fmt::Display| Failure::Because(error.to_string());
-        let (lent, keys) = self.lend(wanted).await.map_err(|error| because(&error))?;
-        let scenario =
-            Scenario::survey(self.target(), &keys).await.map_err(|error| because(&error))?;
+        let wanted: Wanted =
+            serde_json::from_value(work.claim.parameters.clone()).map_err(because)?;
+        let (lent, keys) = self.lend(wanted).await?;
+        let scenario = Scenario::survey(self.target(), &keys).await.map_err(because)?;
         let writes = if wanted.write_as.is_some() { WRITES } else { 0 };
         let job = work.claim.job;
         let mix = scenario.mix((1, &format!("benchmark-{job}")), writes);
-        let measured = self.measure(work, wanted, mix).await?;
+        let (measured, is_broken_off) = self.measure(work, wanted, mix).await?;
         drop(lent);
         if work.stop().is_cancelled() {
             return Ok(vec![]);
@@ -118,7 +116,7 @@ impl Benchmark {
         let result = summary(wanted, scenario.sellers(), &measured);
         work.report(&Report::Progress(wanted.seconds, wanted.seconds)).await?;
         work.report(&Report::Result(result)).await?;
-        let outcome = if is_too_bad(measured.counts.errors(), sent(&measured)) {
+        let outcome = if is_broken_off {
             let why = "too many requests failed: the run was broken off to leave the service to its users";
             Outcome::Failed(why.to_owned())
         } else {
@@ -137,7 +135,7 @@ impl Benchmark {
         SocketAddr::new(ip, self.address.port())
     }
 
-    async fn lend(&self, wanted: Wanted) -> Result<(Lent, Vec<String>), jebi_db_optimizer::Error> {
+    async fn lend(&self, wanted: Wanted) -> Result<(Lent, Vec<String>), Failure> {
         let sellers = match wanted.write_as {
             Some(seller) => sellers::of(&self.db, seller).await?.into_iter().collect(),
             None => sellers::largest(&self.db, SELLERS).await?,
@@ -157,8 +155,14 @@ impl Benchmark {
         Ok((self.keys.lend(callers), keys))
     }
 
-    /// Sends on threads of its own, and tells the job each second how far it is.
-    async fn measure(&self, work: &Work, wanted: Wanted, mix: Mix) -> Result<Measured, Failure> {
+    /// Sends on threads of its own, and tells the job each second how far it is; what it measured, and whether it was broken
+    /// off.
+    async fn measure(
+        &self,
+        work: &Work,
+        wanted: Wanted,
+        mix: Mix,
+    ) -> Result<(Measured, bool), Failure> {
         let plan = Plan {
             users: usize::try_from(wanted.users).unwrap_or(1),
             duration: Duration::from_secs(wanted.seconds),
@@ -166,15 +170,16 @@ impl Benchmark {
             patience: PATIENCE,
         };
         let latest = Arc::new(Mutex::new(None));
-        let is_unwanted = Arc::new(AtomicBool::new(false));
+        let (is_unwanted, is_bad) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
         let (address, told, stop) = (self.target(), Arc::clone(&latest), work.stop().clone());
-        let lost = Arc::clone(&is_unwanted);
+        let (lost, bad) = (Arc::clone(&is_unwanted), Arc::clone(&is_bad));
         let sending = tokio::task::spawn_blocking(move || {
             run(&plan, &[address], &mix, |progress: Progress| {
-                let counts = progress.counts;
                 *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(progress);
-                let is_bad = is_too_bad(counts.errors(), counts.ok + counts.errors());
-                if is_bad || stop.is_cancelled() || lost.load(Relaxed) {
+                if is_too_bad(&progress.counts) {
+                    bad.store(true, Relaxed);
+                }
+                if bad.load(Relaxed) || stop.is_cancelled() || lost.load(Relaxed) {
                     ControlFlow::Break(())
                 } else {
                     ControlFlow::Continue(())
@@ -189,24 +194,25 @@ impl Benchmark {
                 return Err(lost.into());
             }
         };
-        let done = done.map_err(|error| Failure::Because(error.to_string()))?;
-        done.map_err(|error| Failure::Because(error.to_string()))
+        let measured = done.map_err(because)?.map_err(because)?;
+        Ok((measured, is_bad.load(Relaxed)))
     }
 }
 
-fn sent(measured: &Measured) -> u64 {
-    measured.counts.ok + measured.counts.errors()
+fn because(error: impl std::fmt::Display) -> Failure {
+    Failure::Because(error.to_string())
 }
 
-fn is_too_bad(errors: u64, of: u64) -> bool {
-    of >= ENOUGH && errors as f64 > of as f64 * MOST_ERRORS
+fn is_too_bad(counts: &Counts) -> bool {
+    let sent = counts.sent();
+    sent >= ENOUGH && counts.errors() as f64 > sent as f64 * MOST_ERRORS
 }
 
 /// What is kept of a run: enough to hold another against it.
 fn summary(wanted: Wanted, sellers: usize, measured: &Measured) -> Value {
     json!({
         "figures": {
-            "requests": sent(measured),
+            "requests": measured.counts.sent(),
             "requests_per_second": measured.per_second(),
             "errors": measured.counts.errors(),
             "unsent": measured.unsent,
@@ -235,7 +241,7 @@ async fn tell(work: &Work, wanted: Wanted, latest: &Mutex<Option<Progress>>) -> 
         let now = *latest.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(now) = now else { continue };
         let so_far = json!({ "so_far": {
-            "requests": now.counts.ok + now.counts.errors(),
+            "requests": now.counts.sent(),
             "errors": now.counts.errors(),
             "p99_ms": now.p99_ms,
             "hit_rate": now.counts.hit_rate(),
@@ -260,9 +266,9 @@ mod tests {
 
     #[test]
     fn a_run_is_broken_off_when_one_in_twenty_fails_and_not_before_it_is_known() {
-        assert!(!is_too_bad(99, 99));
-        assert!(!is_too_bad(5, 100));
-        assert!(is_too_bad(6, 100));
+        let is_bad = |failed, ok| is_too_bad(&Counts { failed, ok, ..Counts::default() });
+        assert!(!is_bad(99, 0) && !is_bad(5, 95));
+        assert!(is_bad(100, 0) && is_bad(6, 94));
     }
 
     #[test]

@@ -56,7 +56,7 @@ impl Tag {
 
     /// The `ETag` of the body as it is sent.
     pub(crate) fn header(&self, coding: Coding) -> String {
-        // One piece: it is every answer's, and formatting takes three times as long.
+        // One piece, without the formatter: it is every answer's.
         ["\"", &self.0, ".", coding.as_str(), "\""].concat()
     }
 

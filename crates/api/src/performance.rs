@@ -13,6 +13,7 @@ mod real_time;
 mod recommend;
 mod score;
 mod series;
+mod started;
 mod stream;
 mod wholesalers;
 

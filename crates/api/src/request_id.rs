@@ -77,7 +77,7 @@ pub(crate) fn of(headers: &HeaderMap) -> String {
 
 const LENGTH: usize = 12;
 
-/// Drawn by many at once: asking the kernel for each request costs half a microsecond.
+/// Drawn by many at once: it would be a call of the kernel for each request, which otherwise makes two.
 fn drawn() -> [u8; LENGTH] {
     const AT_ONCE: usize = LENGTH * 256;
     thread_local! {

@@ -57,7 +57,7 @@ pub async fn serve(settings: Settings) -> anyhow::Result<()> {
 pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Result<()> {
     let (db, beside) = (settings.connect()?, settings.connect_beside()?);
     // Not the relay's own: who looks must not keep it from vouching.
-    let (watching, measuring) = (settings.connect_beside()?, settings.connect_beside()?);
+    let (watching, for_benchmarks) = (settings.connect_beside()?, settings.connect_beside()?);
     let (workers, collectors) = (settings.workers, settings.collectors);
     let schedules = settings.schedules.clone();
     let for_work = (workers > 0).then(|| settings.connect_for_work()).transpose()?;
@@ -85,7 +85,7 @@ pub async fn serve_on(listener: TcpListener, settings: Settings) -> anyhow::Resu
     let hands = Hands { workers, collectors, optimizer, outside, schedules };
     let benchmark = Benchmark {
         address: state.address,
-        db: measuring,
+        db: for_benchmarks,
         keys: Arc::clone(&state.own_keys),
         master_key: Arc::clone(&state.master_key),
     };

@@ -20,6 +20,9 @@ use crate::relay::Happened;
 
 use queue::Queue;
 
+/// Begins a transaction whose statements all see one snapshot.
+pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+
 /// How many connections are kept, and how long one is waited for.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -210,8 +213,7 @@ impl Pool {
 
     /// A snapshot under settings of its own, such as `SET LOCAL enable_seqscan = off`. One round trip.
     pub(crate) async fn snapshot_with(&self, settings: &str) -> Result<Transaction<'_>, Error> {
-        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        self.transaction(&format!("{begin}; {settings}")).await
+        self.transaction(&format!("{SNAPSHOT}; {settings}")).await
     }
 
     async fn transaction(&self, begin: &str) -> Result<Transaction<'_>, Error> {

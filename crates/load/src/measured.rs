@@ -99,6 +99,12 @@ pub struct Counts {
 }
 
 impl Counts {
+    /// All that were sent.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.ok + self.errors()
+    }
+
     /// All that were sent and are not what was wanted, refusals among them.
     #[must_use]
     pub fn errors(&self) -> u64 {

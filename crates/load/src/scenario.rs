@@ -18,6 +18,8 @@ use crate::request::{Kind, Mix, Request};
 struct Shop {
     authorization: String,
     orders: Vec<(String, String)>,
+    /// Midnight in Korea before the oldest of them.
+    since: String,
     products: Vec<(String, String)>,
     order_pages: u64,
     product_pages: u64,
@@ -91,6 +93,7 @@ impl Scenario {
             let shop = Shop {
                 authorization,
                 orders: pairs(&orders, "order_number"),
+                since: since(&orders),
                 products: pairs(&products, "name"),
                 order_pages: orders["pages"].as_u64().unwrap_or(1),
                 product_pages: products["pages"].as_u64().unwrap_or(1),
@@ -160,6 +163,14 @@ fn pairs(page: &Value, field: &str) -> Vec<(String, String)> {
     page["items"].as_array().into_iter().flatten().filter_map(pair).collect()
 }
 
+/// The day of the oldest order of a page, as a value in a query.
+fn since(page: &Value) -> String {
+    let oldest = page["items"].as_array().and_then(|items| items.last());
+    let at = oldest.and_then(|order| order["created_at"].as_str()).unwrap_or_default();
+    let day = at.get(..10).unwrap_or("1970-01-01");
+    escaped(&format!("{day}T00:00:00+09:00"))
+}
+
 /// A request in words.
 struct Wanted {
     kind: &'static str,
@@ -187,8 +198,8 @@ impl Shop {
                 Wanted::get("orders by status", format!("{ORDERS}?status={status}"))
             }
             490..550 => {
-                let filter =
-                    ["platform=coupang", "platform=naver", "date_from=2026-10-25T00:00:00%2B09:00"];
+                let since = format!("date_from={}", self.since);
+                let filter = ["platform=coupang", "platform=naver", &since];
                 Wanted::get("orders by filter", format!("{ORDERS}?{}", filter[drawn.share(3)]))
             }
             550..740 => {
@@ -338,6 +349,7 @@ mod tests {
         let shop = |n| Shop {
             authorization: format!("Bearer {n}"),
             orders: pairs("order", 50),
+            since: "2026-11-01T00%3A00%3A00%2B09%3A00".to_owned(),
             products: pairs("product", 20),
             order_pages: 9,
             product_pages: 1,
@@ -375,5 +387,9 @@ mod tests {
     #[test]
     fn what_is_searched_for_is_escaped() {
         assert_eq!(escaped("가 1+"), "%EA%B0%80%201%2B");
+        let at = |at: &str| serde_json::json!({ "created_at": at });
+        let items = [at("2026-11-29T17:20:29Z"), at("2026-11-27T01:00:00Z")];
+        let page = serde_json::json!({ "items": items });
+        assert_eq!(since(&page), "2026-11-27T00%3A00%3A00%2B09%3A00");
     }
 }

@@ -11,12 +11,13 @@ use utoipa::ToSchema;
 use utoipa::openapi::Schema;
 use uuid::Uuid;
 
+use super::figures::no_store;
+use super::started::start;
 use crate::auth::{Operator, PerformanceAdmin, PerformanceRead};
-use crate::jobs::{AcceptedBody, accepted, states};
+use crate::jobs::{AcceptedBody, states};
 use crate::openapi::{one_of, word_parameter};
 use crate::params::Params;
 use crate::problem::{Fault, Problem, ProblemBody};
-use crate::respond::author;
 use crate::state::State;
 
 /// A run of the optimizer.
@@ -102,15 +103,8 @@ pub(crate) async fn start_optimization(
         .take("optimization_level", |word| word.parse::<Level>().map_err(Fault::unacceptable));
     let is_dry_run = params.take_flag_or("dry_run", false);
     params.finish()?;
-    let (job, item) = optimize_job(level.unwrap_or(Level::Moderate), is_dry_run);
-    let owner = SellerId::INSTALLATION;
-    let transaction = state.db.begin(owner).await?;
-    let author = author(operator.actor());
-    let enqueued = jobs::enqueue(&transaction, owner, &job, &[item], &author).await;
-    let enqueued = state.settle(transaction, enqueued.map_err(Problem::from)).await?;
-    state.jobs.wake();
-    let url = format!("/api/v1/performance/optimize/{}", enqueued.job);
-    accepted(enqueued, None, url)
+    let job = optimize_job(level.unwrap_or(Level::Moderate), is_dry_run);
+    start(&operator, &state, job, "/api/v1/performance/optimize").await
 }
 
 /// How far a run of the optimizer is, and what came of it.
@@ -140,7 +134,5 @@ pub(crate) async fn optimization(
     let job = jobs::find(&state.db, SellerId::INSTALLATION, id).await?;
     let job = job.filter(|job| job.kind == OPTIMIZE);
     let job = job.ok_or_else(|| Problem::not_found("run of the optimizer"))?;
-    let mut response = HttpResponse::Ok();
-    response.insert_header(("cache-control", "no-store"));
-    Ok(response.json(OptimizationBody::from(job)))
+    Ok(no_store(&OptimizationBody::from(job)))
 }

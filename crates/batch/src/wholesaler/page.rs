@@ -142,27 +142,13 @@ mod tests {
     use futures::FutureExt as _;
 
     use super::*;
-    use crate::wholesaler::product::{Availability, Stock};
 
     fn key(text: &str) -> Key {
         Key::new(text).unwrap()
     }
 
     fn product(text: &str) -> WholesaleProduct {
-        WholesaleProduct {
-            key: key(text),
-            name: None,
-            price: None,
-            tiers: Vec::new(),
-            options: Vec::new(),
-            stock: Stock::Unknown,
-            availability: Availability::OnSale,
-            category: None,
-            images: Vec::new(),
-            description: None,
-            changed_at: None,
-            raw: serde_json::Map::new(),
-        }
+        WholesaleProduct::nameless(key(text))
     }
 
     fn rejected(of: Option<&str>, reason: Reason) -> Rejected {

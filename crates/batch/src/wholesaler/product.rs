@@ -51,6 +51,25 @@ impl WholesaleProduct {
     pub const MAX_DESCRIPTION_BYTES: usize = 1 << 20;
     /// Bytes of what has no place, written as JSON.
     pub const MAX_RAW_BYTES: usize = 64 << 10;
+
+    /// An item of which nothing is known but its key.
+    #[cfg(test)]
+    pub(crate) fn nameless(key: Key) -> Self {
+        Self {
+            key,
+            name: None,
+            price: None,
+            tiers: Vec::new(),
+            options: Vec::new(),
+            stock: Stock::Unknown,
+            availability: Availability::OnSale,
+            category: None,
+            images: Vec::new(),
+            description: None,
+            changed_at: None,
+            raw: Map::new(),
+        }
+    }
 }
 
 /// A price from a quantity on.

@@ -164,7 +164,7 @@ pub(crate) async fn measure(world: &mut World<'_>, options: &Options) -> Result<
             ours: Mix::of("304", request(&key, &[("if-none-match", "*")])),
             limit: constant(world, "eleven", b"hello world")?,
         },
-        // What of the difference are the lines of the head that the contract wants, which 11 bytes do without.
+        // What of the difference are the lines of the head that the contract wants, and a constant does without.
         Pair {
             name: "304 as long",
             label: "304 beside 11 bytes with the same head",

@@ -70,8 +70,8 @@ impl Measurement {
     /// A sum over all rounds, for each request that was answered.
     pub(crate) fn per_request(&self, of: impl Fn(&Taken) -> Option<f64>) -> Option<f64> {
         let sum: Option<f64> = self.rounds.iter().map(|round| of(&round.taken)).sum();
-        let asked = self.all.counts.ok + self.all.counts.errors();
-        sum.filter(|_| asked > 0).map(|sum| sum / asked as f64)
+        let sent = self.all.counts.sent();
+        sum.filter(|_| sent > 0).map(|sum| sum / sent as f64)
     }
 
     pub(crate) fn resident_mb(&self) -> Option<f64> {

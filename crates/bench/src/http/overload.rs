@@ -36,7 +36,7 @@ impl Overload {
     }
 
     /// Seconds after the overload until a whole second passed without an error and with nothing slower than thrice the p99 of
-    /// before.
+    /// before, which counts as 5 ms where it was less.
     pub(crate) fn recovered_after(&self) -> Option<usize> {
         let normal = self.normal.latency.quantile_ms(0.99)?;
         self.after.by_second.iter().position(|second| {

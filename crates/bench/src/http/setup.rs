@@ -1,9 +1,9 @@
 //! The data, and the programs that are measured.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use jebi_load::scenario::Scenario;
 
-use super::Options;
+use super::{Options, limit};
 use crate::database::{self, Server};
 use crate::progress::say;
 use crate::report::Place;
@@ -114,9 +114,11 @@ impl<'a> World<'a> {
             let served = (0..processes).map(start).collect::<Result<_>>()?;
             variants.push(Variant { name, label, served, database: Some(database), is_jebi: true });
         }
-        let address = variants[1].served[0].address;
+        let plain = variants.iter().find(|variant| variant.name == NO_CACHE);
+        let address = plain.context("there is no variant without cache")?.served[0].address;
         let scenario = Scenario::survey(address, &keys).await?;
-        let body = limit_body(address, &key).await?;
+        // What the first page of orders is, as a browser gets it.
+        let body = limit::body(address, &key, &[("accept-encoding", "gzip")]).await?;
         let constant = starter.constant(("page", &body), &[], None)?;
         variants.push(Variant {
             name: LIMIT,
@@ -144,11 +146,6 @@ impl<'a> World<'a> {
         }
         Ok(())
     }
-}
-
-/// What the first page of orders is, as a browser gets it.
-async fn limit_body(address: std::net::SocketAddr, key: &str) -> Result<Vec<u8>> {
-    super::limit::body(address, key, &[("accept-encoding", "gzip")]).await
 }
 
 fn numbered(redis_url: &str, number: u8) -> String {

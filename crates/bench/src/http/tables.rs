@@ -399,7 +399,7 @@ fn limit_targets(limits: &Limits) -> Vec<Target> {
         let mut reached = target(&name, share, format!("≥ {}", limit.least), holds);
         reached.why = explained.filter(|_| !holds).map(|explained| {
             format!(
-                "An answer has nine lines of head that the contract wants and a constant does without. Beside the same server \
+                "An answer has lines of head that the contract wants and a constant does without. Beside the same server \
                  with the same lines in its head a 304 reaches {explained:.3}."
             )
         });
