@@ -146,7 +146,11 @@ async fn find_digest(state: &Shared, digest: [u8; 32]) -> Result<Option<Arc<Call
     // Somebody with the same key may have looked it up meanwhile.
     match known() {
         Some(caller) => Ok(Some(caller)),
-        None => look_up(state, &state.db, digest).await,
+        None => {
+            // What is in memory, and what operators ask for, waits for nobody who waits for the database.
+            let db = if state.db.is_exhausted() { &state.watching } else { &state.db };
+            look_up(state, db, digest).await
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use opentelemetry::trace::{FutureExt as _, TraceContextExt as _};
 use uuid::Uuid;
 
 use crate::auth::Caller;
-use crate::door::Remembered;
+use crate::door::{OnlyIfCached, Remembered};
 use crate::etag::{Coding, Tag};
 use crate::monitoring::Endpoint;
 use crate::problem::Problem;
@@ -314,6 +314,9 @@ where
     R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
 {
     let again = load.clone();
+    let is_admitted = !request.extensions().contains::<OnlyIfCached>();
+    let load =
+        async move |at: Load| if is_admitted { load(at).await } else { Err(Problem::busy()) };
     // Here: the load runs on a task of its own.
     let (id, work) = (request_id::current(), repeats::current());
     let name = answers.name;
@@ -372,6 +375,11 @@ impl Answers {
     /// What this process can answer at once and without a refresh.
     pub(crate) fn in_memory(&self, key: &Key<'_>) -> Option<Hit> {
         self.namespace.try_get(key).filter(|hit| hit.freshness() == Freshness::Fresh)
+    }
+
+    /// Whether this process can answer at once, be it with what is past its time.
+    pub(crate) fn has_in_memory(&self, key: &Key<'_>) -> bool {
+        self.namespace.try_get(key).is_some()
     }
 
     /// Notes that an answer is loaded: asked for again, it is loaded in the same way.

@@ -14,10 +14,10 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_http::{Request, Response};
-use actix_web::ResponseError as _;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceResponse};
 use actix_web::http::Method;
+use actix_web::{HttpMessage as _, ResponseError as _};
 use futures::FutureExt as _;
 use futures::future::{Either, LocalBoxFuture, Ready, ready};
 use jebi_domain::{Scopes, api_key_digest};
@@ -25,6 +25,7 @@ use jebi_monitor::Outcome;
 use quick_cache::Equivalent;
 use quick_cache::sync::Cache;
 
+use crate::admission::Place;
 use crate::auth::{self, Caller};
 use crate::cached::{Answers, Key, respond};
 use crate::monitoring::Endpoint;
@@ -136,27 +137,49 @@ impl Door {
         Some(response.into())
     }
 
-    /// The refusal of what would be refused anyway, once it had been routed: what sellers ask for and memory does not have, while too
-    /// many wait for the database. Where there is a Redis, it may have it.
-    fn turn_away(state: &State, request: &Request) -> Option<Response<BoxBody>> {
-        const OF_SELLERS: [&str; 2] = ["/api/v1/orders-optimized", "/api/v1/products-optimized"];
-        /// Its name among the endpoints.
-        const TURNED_AWAY: &str = "turned away";
-        let head = request.head();
-        let is_sellers = OF_SELLERS.iter().any(|prefix| head.uri.path().starts_with(prefix));
-        if !is_sellers || !state.db.is_overloaded() || state.has_redis {
-            return None;
-        }
-        let began = Instant::now();
-        let id = request_id::of(&head.headers);
-        let mut response = request_id::during(id.clone(), || Problem::busy().error_response());
-        request_id::write(&id, response.headers_mut());
-        let endpoint = state.monitoring.endpoint(head.method.as_str(), Some(TURNED_AWAY));
-        let took = began.elapsed();
-        endpoint.operation.record(took, Outcome::Error);
-        state.db.note_refused();
-        Some(response.into())
+    /// Whether memory has an answer, perhaps one that is past its time.
+    fn has(&self, asked: &AskedRef<'_>) -> bool {
+        self.0.get(asked).is_some_and(|known| known.answers.has_in_memory(&known.key))
     }
+
+    /// A place for a request of a seller's where there is one; none for others, who are neither counted nor refused.
+    fn admit(
+        &self,
+        state: &State,
+        request: &Request,
+        asked: Option<&AskedRef<'_>>,
+    ) -> Result<Option<Place>, Response<BoxBody>> {
+        const OF_SELLERS: [&str; 2] = ["/api/v1/orders-optimized", "/api/v1/products-optimized"];
+        let head = request.head();
+        if !OF_SELLERS.iter().any(|prefix| head.uri.path().starts_with(prefix)) {
+            return Ok(None);
+        }
+        if !state.admission.is_full() {
+            return Ok(Some(state.admission.enter()));
+        }
+        let is_in_memory = || asked.is_some_and(|asked| self.has(asked));
+        if head.method == Method::GET && (state.has_redis || is_in_memory()) {
+            request.extensions_mut().insert(OnlyIfCached);
+            return Ok(None);
+        }
+        Err(turn_away(state, request))
+    }
+}
+
+/// In the extensions of a request: it may have what is cached, and is refused where that is not enough.
+pub(crate) struct OnlyIfCached;
+
+/// The refusal of what would wait for too long, before it is even routed.
+fn turn_away(state: &State, request: &Request) -> Response<BoxBody> {
+    /// Its name among the endpoints.
+    const TURNED_AWAY: &str = "turned away";
+    let (began, head) = (Instant::now(), request.head());
+    let id = request_id::of(&head.headers);
+    let mut response = request_id::during(id.clone(), || Problem::busy().error_response());
+    request_id::write(&id, response.headers_mut());
+    let endpoint = state.monitoring.endpoint(head.method.as_str(), Some(TURNED_AWAY));
+    endpoint.operation.record(began.elapsed(), Outcome::Error);
+    response.into()
 }
 
 /// Stands before an application, with a door.
@@ -216,12 +239,14 @@ where
         if let Some(response) = asked.as_ref().and_then(answer) {
             return ready(Ok(response)).left_future();
         }
-        if let Some(refusal) = Door::turn_away(&self.state, &request) {
-            return ready(Ok(refusal)).left_future();
-        }
+        let place = match self.state.door.admit(&self.state, &request, asked.as_ref()) {
+            Ok(place) => place,
+            Err(refusal) => return ready(Ok(refusal)).left_future(),
+        };
         let (state, asked) = (self.state.clone(), asked.map(AskedRef::into_owned));
         let answered = self.application.call(request);
         let answered = async move {
+            let _place = place;
             let mut response = Response::from(answered.await?).map_into_boxed_body();
             let remembered = response.extensions_mut().remove::<Remembered>();
             if let Some((asked, remembered)) = asked.zip(remembered) {

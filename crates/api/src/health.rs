@@ -84,7 +84,7 @@ pub(crate) async fn ready(state: Data<State>) -> HttpResponse {
             (false, Some(format!("the schema lacks the migrations {missing}; run `jebi migrate`")))
         }
         // Requests wait for each other here, and would on any other process.
-        Ok(Err(Error::NoConnection(_) | Error::Overloaded)) | Err(_) if state.db.is_exhausted() => {
+        Ok(Err(Error::NoConnection(_))) | Err(_) if state.db.is_exhausted() => {
             (true, Some("every connection is in use; see DATABASE_POOL_SIZE".to_owned()))
         }
         Ok(Err(error)) => {

@@ -1,6 +1,7 @@
 //! The HTTP API of Jebi and the commands of its operators. The binary `jebi` is a few lines above this.
 
 mod accounts;
+mod admission;
 pub mod auth;
 mod benchmark;
 mod body;

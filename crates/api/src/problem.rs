@@ -254,8 +254,6 @@ impl From<db::Error> for Problem {
                 );
                 Self::internal()
             }
-            // There may be thousands a second: the pool counts them.
-            Error::Overloaded => Self::busy(),
             Error::NoConnection(_) | Error::Busy { .. } => {
                 tracing::warn!(
                     request.id = request_id::current(),

@@ -487,10 +487,7 @@ impl Settings {
     /// # Errors
     /// [`db::Error::NoConnection`] where the URL cannot be read.
     pub fn connect(&self) -> Result<db::Pool, db::Error> {
-        // A page takes a few milliseconds: who would wait ten times as long is told to come again.
-        const SHED_AFTER: Duration = Duration::from_millis(50);
-        let config = db::Config { shed_after: Some(SHED_AFTER), ..self.pool.clone() };
-        db::Pool::new(self.database_url.expose_secret(), &config)
+        db::Pool::new(self.database_url.expose_secret(), &self.pool)
     }
 }
 

@@ -14,6 +14,7 @@ use jebi_work::{Wake, WarmUp};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use crate::admission::Admission;
 use crate::auth::KnownKeys;
 use crate::benchmark::OwnKeys;
 use crate::cached::Caches;
@@ -67,6 +68,7 @@ pub(crate) struct Shared {
     pub(crate) sessions: SessionKey,
     pub(crate) known_keys: KnownKeys,
     pub(crate) door: Door,
+    pub(crate) admission: Arc<Admission>,
     /// Those that this process asks itself with.
     pub(crate) own_keys: Arc<OwnKeys>,
     pub(crate) limits: Limits,
@@ -116,6 +118,7 @@ impl State {
             sessions: settings.master_key.session_key(),
             known_keys: KnownKeys::default(),
             door: Door::default(),
+            admission: Arc::default(),
             own_keys: Arc::default(),
             limits: Limits::new(settings.rate_limit_per_minute),
             master_key: Arc::new(settings.master_key),

@@ -9,9 +9,6 @@ pub enum Error {
     /// No connection came free, or none could be opened, within the pool's timeout.
     #[error("no connection to PostgreSQL")]
     NoConnection(#[source] Box<dyn StdError + Send + Sync>),
-    /// So many wait for a connection, and so long, that one more would wait for nothing.
-    #[error("too many wait for a connection to PostgreSQL")]
-    Overloaded,
     /// PostgreSQL gave up waiting for a lock or stopped the statement at its time limit.
     #[error("PostgreSQL was too busy to {action}")]
     Busy {

@@ -1,5 +1,3 @@
-mod queue;
-
 use std::future::poll_fn;
 use std::ops::{Deref, DerefMut};
 use std::str::FromStr as _;
@@ -17,8 +15,6 @@ use tokio_postgres::NoTls;
 use crate::Error;
 use crate::error::chain;
 use crate::relay::Happened;
-
-use queue::Queue;
 
 /// Begins a transaction whose statements all see one snapshot.
 pub(crate) const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
@@ -38,9 +34,6 @@ pub struct Config {
     pub statement_timeout: Duration,
     /// PostgreSQL gives up a lock that is not free by then.
     pub lock_timeout: Duration,
-    /// Where 256 callers wait, or more where there are more connections, and they wait longer than this, others are refused at
-    /// once. Without it, all wait.
-    pub shed_after: Option<Duration>,
 }
 
 impl Default for Config {
@@ -53,7 +46,6 @@ impl Default for Config {
             idle_timeout: Duration::from_secs(60),
             statement_timeout: Duration::from_secs(15),
             lock_timeout: Duration::from_secs(5),
-            shed_after: None,
         }
     }
 }
@@ -66,10 +58,8 @@ pub struct Pool {
     permits: Arc<Semaphore>,
     most: u32,
     timeout: Duration,
-    shed_after: Option<Duration>,
     statements: Arc<AtomicU64>,
     waits: Arc<Waits>,
-    queue: Arc<Queue>,
 }
 
 /// How the pool is used at this moment.
@@ -161,15 +151,12 @@ impl Pool {
             permits: Arc::new(Semaphore::new(most as usize)),
             most,
             timeout: config.timeout,
-            shed_after: config.shed_after,
             statements,
             waits: Arc::default(),
-            queue: Arc::default(),
         })
     }
 
-    /// A connection for reading. Waits in a fair queue, at most for the pool's timeout, and not at all where too many wait too
-    /// long.
+    /// A connection for reading. Waits in a fair queue, at most for the pool's timeout.
     pub(crate) async fn get(&self) -> Result<Lent<'_>, Error> {
         let lend = async {
             let permit = self.permits.acquire().await.map_err(no_connection)?;
@@ -180,18 +167,11 @@ impl Pool {
         // Where one is free there is nothing to measure.
         let at_once = poll_fn(|context| Poll::Ready(lend.as_mut().poll(context))).await;
         if let Poll::Ready(lent) = at_once {
-            self.queue.note_at_once();
             return lent;
         }
-        let longest = self.shed_after.unwrap_or(Duration::MAX);
-        let Some(place) = self.queue.enter(self.short_queue(), longest) else {
-            self.waits.note(Duration::ZERO, true);
-            return Err(Error::Overloaded);
-        };
         let began = Instant::now();
         let lent = tokio::time::timeout(self.timeout, lend).await;
         let lent = lent.map_err(no_connection).and_then(|lent| lent);
-        place.note(began.elapsed());
         self.waits.note(began.elapsed(), lent.is_err());
         lent
     }
@@ -234,23 +214,6 @@ impl Pool {
     #[must_use]
     pub fn is_exhausted(&self) -> bool {
         self.permits.available_permits() == 0 && self.state().open > 0
-    }
-
-    /// Whether who wants a connection now is refused at once, because too many wait too long.
-    #[must_use]
-    pub fn is_overloaded(&self) -> bool {
-        self.shed_after.is_some_and(|longest| self.queue.refuses(self.short_queue(), longest))
-    }
-
-    /// So many may always wait: a hundred users who all come at once are a burst, on a slow machine as well.
-    fn short_queue(&self) -> u32 {
-        const BURST: u32 = 256;
-        self.most.max(BURST)
-    }
-
-    /// Counts a caller who was refused before they asked, because [`Pool::is_overloaded`].
-    pub fn note_refused(&self) {
-        self.waits.note(Duration::ZERO, true);
     }
 
     /// Open and idle connections.

@@ -33,7 +33,7 @@ impl From<Error> for Failure {
 impl From<db::Error> for Failure {
     fn from(error: db::Error) -> Self {
         match error {
-            db::Error::NoConnection(_) | db::Error::Overloaded => Self::Away,
+            db::Error::NoConnection(_) => Self::Away,
             // What it says names what was done, never rows.
             db::Error::Busy { .. }
             | db::Error::Exists { .. }

@@ -1,0 +1,141 @@
+//! Admission control: where a process has had too many of sellers' requests under way for a while, others are refused at once.
+//!
+//! What waits, waits inside: for a thread, for a connection, for another's load. So all that is under way is counted, and not who
+//! waits for one of these. A burst is waited out; a crowd that stays is not, as every one of it would wait for all the others.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::thread::available_parallelism;
+use std::time::{Duration, Instant};
+
+/// Sellers' requests that are under way in this process.
+pub(crate) struct Admission {
+    /// So many may be under way for as long as they like.
+    most: usize,
+    under_way: AtomicUsize,
+    /// Since when they are as many and more, in milliseconds since `began`; `NEVER` where they are not.
+    full_since: AtomicU64,
+    began: Instant,
+}
+
+/// A request that is under way, until it is dropped.
+pub(crate) struct Place(Arc<Admission>);
+
+/// For a processor. A page that is in no cache takes 0.5 to 1 ms of one, so that who comes last waits for less than a tenth of a second.
+const PER_CORE: usize = 64;
+/// On a small machine, too: a hundred users may all ask at the same time, for ever.
+const LEAST: usize = 128;
+/// For so long there may be more of them.
+const BURST: Duration = Duration::from_millis(250);
+/// But not more than so many times as many.
+const BURST_TIMES: usize = 4;
+const NEVER: u64 = u64::MAX;
+
+impl Default for Admission {
+    fn default() -> Self {
+        let cores = available_parallelism().map_or(1, usize::from);
+        Self::new(LEAST.max(PER_CORE * cores))
+    }
+}
+
+impl Admission {
+    fn new(most: usize) -> Self {
+        Self {
+            most,
+            under_way: AtomicUsize::new(0),
+            full_since: AtomicU64::new(NEVER),
+            began: Instant::now(),
+        }
+    }
+
+    /// Notes that a request is under way. It is for the caller to have asked [`Admission::is_full`].
+    pub(crate) fn enter(self: &Arc<Self>) -> Place {
+        self.enter_at(self.began.elapsed())
+    }
+
+    /// Whether one more is to be refused.
+    pub(crate) fn is_full(&self) -> bool {
+        // Most of the time there is nothing to look at a clock for.
+        self.under_way.load(Relaxed) >= self.most && self.is_full_at(self.began.elapsed())
+    }
+
+    fn enter_at(self: &Arc<Self>, now: Duration) -> Place {
+        let before = self.under_way.fetch_add(1, Relaxed);
+        if before + 1 >= self.most && self.full_since.load(Relaxed) == NEVER {
+            self.full_since.store(milliseconds(now), Relaxed);
+        }
+        Place(Arc::clone(self))
+    }
+
+    fn is_full_at(&self, now: Duration) -> bool {
+        let (under_way, since) = (self.under_way.load(Relaxed), self.full_since.load(Relaxed));
+        let is_burst = milliseconds(now).saturating_sub(since) <= milliseconds(BURST);
+        under_way >= self.most * if is_burst { BURST_TIMES } else { 1 }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let before = self.0.under_way.fetch_sub(1, Relaxed);
+        // While others are refused, there is always one less than `most` for a moment: that is no end of it.
+        if before <= self.0.most / 2 && self.0.full_since.load(Relaxed) != NEVER {
+            self.0.full_since.store(NEVER, Relaxed);
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(NEVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn enter(admission: &Arc<Admission>, count: usize, ms: u64) -> Vec<Place> {
+        (0..count).map(|_| admission.enter_at(at(ms))).collect()
+    }
+
+    #[test]
+    fn a_burst_is_waited_out_and_a_crowd_that_stays_is_not_joined() {
+        let admission = Arc::new(Admission::new(10));
+        let mut places = enter(&admission, 39, 5);
+        assert!(!admission.is_full_at(at(5)) && !admission.is_full_at(at(255)));
+        assert!(admission.is_full_at(at(256)), "for too long");
+        places.extend(enter(&admission, 1, 6));
+        assert!(admission.is_full_at(at(6)), "too many, however short");
+        places.truncate(9);
+        assert!(!admission.is_full_at(at(9_000)), "as many as may stay");
+        places.extend(enter(&admission, 1, 9_000));
+        assert!(
+            admission.is_full_at(at(9_000)),
+            "who takes the place of one that went makes no new burst"
+        );
+    }
+
+    #[test]
+    fn it_is_over_once_half_of_them_are_gone() {
+        let admission = Arc::new(Admission::new(10));
+        let mut places = enter(&admission, 10, 0);
+        places.truncate(5);
+        places.extend(enter(&admission, 5, 1_000));
+        assert!(admission.is_full_at(at(1_000)), "half of them were still there");
+        places.truncate(4);
+        places.extend(enter(&admission, 6, 2_000));
+        assert!(!admission.is_full_at(at(2_250)), "a burst of its own");
+        assert!(admission.is_full_at(at(2_251)));
+        drop(places);
+        assert_eq!(admission.under_way.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn a_hundred_users_are_never_too_many() {
+        let admission = Arc::new(Admission::default());
+        let _places = enter(&admission, 100, 0);
+        assert!(!admission.is_full_at(at(3_600_000)));
+    }
+}
