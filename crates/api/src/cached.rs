@@ -11,6 +11,7 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpMessage as _, HttpRequest, HttpResponse};
 use bytes::Bytes;
 use chrono::NaiveDate;
+use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -315,6 +316,7 @@ where
 {
     let again = load.clone();
     let is_admitted = !request.extensions().contains::<OnlyIfCached>();
+    let takes_gzip = takes_gzip(request.headers());
     let load =
         async move |at: Load| if is_admitted { load(at).await } else { Err(Problem::busy()) };
     // Here: the load runs on a task of its own.
@@ -323,7 +325,7 @@ where
     let trace = telemetry::child(|| format!("cache {name}"));
     let loading = trace.clone();
     let named = move |at: Load| {
-        let load = request_id::within(id, repeats::within(work, encoded(load(at))));
+        let load = request_id::within(id, repeats::within(work, encoded(load(at), takes_gzip)));
         match loading {
             Some(trace) => {
                 let trace = telemetry::child_of(&trace, format!("load {name}"));
@@ -338,10 +340,14 @@ where
         trace.span().set_attributes([KeyValue::new("jebi.cache.namespace", name), level]);
     }
     if hit.level() == Level::Load && !key.is_personal {
-        answers.note(key, again);
+        answers.note(key, again, takes_gzip);
     }
     let body = hit.body().ok_or_else(|| Problem::not_found(thing))?;
-    let mut response = respond(request.headers(), &hit, body);
+    let packed = is_to_be_packed(request.headers(), body).then(|| packed(body.clone()));
+    if let Some(packed) = &packed {
+        answers.namespace.replace_body(key, &hit, packed.clone());
+    }
+    let mut response = respond(request.headers(), &hit, packed.as_ref().unwrap_or(body));
     if hit.level() == Level::L1
         && let Some(remembered) = remembered(request, answers, key)
     {
@@ -367,8 +373,11 @@ fn remembered(request: &HttpRequest, answers: &Answers, key: &Key<'_>) -> Option
 
 async fn encoded(
     load: impl Future<Output = Result<Option<Encoded>, Problem>>,
+    takes_gzip: bool,
 ) -> Result<Loaded, Problem> {
-    Ok(load.await?.map_or_else(Loaded::absent, loaded))
+    let Some(Encoded { tag, bytes }) = load.await? else { return Ok(Loaded::absent()) };
+    let body = Body::new(bytes).with_etag(tag.base());
+    Ok(if takes_gzip { packed(body) } else { body }.into())
 }
 
 impl Answers {
@@ -383,7 +392,7 @@ impl Answers {
     }
 
     /// Notes that an answer is loaded: asked for again, it is loaded in the same way.
-    fn note<F, R>(&self, key: &Key<'_>, load: F)
+    fn note<F, R>(&self, key: &Key<'_>, load: F, takes_gzip: bool)
     where
         F: FnOnce(Load) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Option<Encoded>, Problem>> + Send + 'static,
@@ -392,31 +401,35 @@ impl Answers {
         let again = move || -> BoxFuture<'static, bool> {
             let (namespace, key, load) = (namespace.clone(), owned.clone(), load.clone());
             Box::pin(async move {
-                namespace.get_or_load(&key, |at: Load| encoded(load(at))).await.is_ok()
+                let load = move |at: Load| encoded(load(at), takes_gzip);
+                namespace.get_or_load(&key, load).await.is_ok()
             })
         };
         self.recent.note(format!("{} {key:?}", self.name), Arc::new(again));
     }
 }
 
-fn loaded(Encoded { tag, bytes }: Encoded) -> Loaded {
-    let gzip = gzipped(&bytes);
-    let body = Body::new(bytes).with_etag(tag.base());
-    match gzip {
-        Some(gzip) => body.with_gzip(gzip).into(),
-        None => body.into(),
-    }
+/// Shorter bodies are sent as they are.
+const WORTH_PACKING: usize = 1_024;
+
+/// Whether a client takes gzip of which there is none yet: nobody had asked for it.
+pub(crate) fn is_to_be_packed(headers: &HeaderMap, body: &Body) -> bool {
+    body.gzip.is_none() && body.bytes.len() >= WORTH_PACKING && takes_gzip(headers)
 }
 
-/// Once per body, not per answer; not where it saves little.
-fn gzipped(bytes: &[u8]) -> Option<Vec<u8>> {
-    const WORTH_IT: usize = 1_024;
-    if bytes.len() < WORTH_IT {
-        return None;
+/// With its gzip form beside it, where that saves a tenth. Once per body, not per answer.
+fn packed(body: Body) -> Body {
+    // A page of 263 kB is 72 kB after 1.4 ms; with the usual 6, 64 kB after 3 ms (measured).
+    const LEVEL: Compression = Compression::new(2);
+    if body.bytes.len() < WORTH_PACKING {
+        return body;
     }
-    let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok().filter(|gzip| gzip.len() <= bytes.len() / 10 * 9)
+    let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
+    let gzip = encoder.write_all(&body.bytes).and_then(|()| encoder.finish());
+    match gzip {
+        Ok(gzip) if gzip.len() <= body.bytes.len() / 10 * 9 => body.with_gzip(gzip),
+        Ok(_) | Err(_) => body,
+    }
 }
 
 /// A hit as it is answered.

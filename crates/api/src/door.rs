@@ -27,7 +27,7 @@ use quick_cache::sync::Cache;
 
 use crate::admission::Place;
 use crate::auth::{self, Caller};
-use crate::cached::{Answers, Key, respond};
+use crate::cached::{Answers, Key, is_to_be_packed, respond};
 use crate::monitoring::Endpoint;
 use crate::problem::Problem;
 use crate::request_id;
@@ -123,9 +123,10 @@ impl Door {
             return None;
         }
         let hit = known.answers.in_memory(&known.key)?;
+        let body = hit.body().filter(|body| !is_to_be_packed(&head.headers, body))?;
         // Who has none left is refused where others are.
         let budget = caller.take_budget(state).ok()?;
-        let mut response = respond(&head.headers, &hit, hit.body()?);
+        let mut response = respond(&head.headers, &hit, body);
         if let Some(budget) = budget {
             budget.write(response.headers_mut());
         }

@@ -8,6 +8,10 @@ use jebi_api::command::{Cli, run};
 use jebi_api::settings;
 use tracing_subscriber::EnvFilter;
 
+/// Answers are made of thousands of small pieces, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Several threads: actix brings its own workers, migrations block one, and imports parse on another.
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use jebi_domain::OrderStatus;
 use serde::Serialize;
 
-use self::world::{Measured, World};
+use self::world::{Measured, ORDERS_ON_A_PAGE, World};
 use crate::progress::Steps;
 use crate::report::{Place, Section, length};
 use crate::starter::Starter;
@@ -99,7 +99,8 @@ pub(crate) async fn measure(place: &Place, options: &Options) -> Result<Section>
     for size in &sizes {
         let mut starter = Starter::new(place)?;
         let world = World::make(place, &starter, *size, options.clients).await?;
-        let wanted = if Some(*size) == largest { everything() } else { vec![first_page()] };
+        let wanted =
+            if Some(*size) == largest { everything(size.orders) } else { vec![first_page()] };
         let bar = Steps::new(wanted.len());
         for asked in wanted {
             bar.next(&format!("{}: {}", size.label(), asked.label()));
@@ -127,17 +128,18 @@ fn first_page() -> Asked {
     Asked::Orders { page: 1, status: None }
 }
 
-fn everything() -> Vec<Asked> {
-    let page = |page| Asked::Orders { page, status: None };
-    vec![
-        page(1),
-        page(1_000),
-        page(18_000),
-        Asked::OrdersAfter { page: 18_000 },
+/// What there is of so many orders.
+fn everything(orders: u64) -> Vec<Asked> {
+    let last = orders.div_ceil(u64::from(ORDERS_ON_A_PAGE.items()));
+    let pages = [1, 1_000, 18_000].into_iter().filter(|page| *page <= last);
+    let by_number = pages.clone().map(|page| Asked::Orders { page, status: None });
+    let by_cursor = pages.max().filter(|page| *page < last).map(|page| Asked::OrdersAfter { page });
+    let others = [
         Asked::Orders { page: 1, status: Some(OrderStatus::Paid) },
         Asked::Order,
         Asked::Products { page: 1 },
         Asked::Search,
         Asked::Product,
-    ]
+    ];
+    by_number.chain(by_cursor).chain(others).collect()
 }

@@ -30,6 +30,10 @@ enum Cli {
     Constant(constant::Options),
 }
 
+/// That of `jebi`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Several threads, as `jebi` has them: servers that are measured have actix's workers beside.
 #[tokio::main]
 #[expect(clippy::print_stderr, reason = "how a command fails")]

@@ -25,13 +25,20 @@ pub(crate) fn cpu(pid: u32) -> Option<Duration> {
 
 /// CPU time of a process, of its children and of those that have ended.
 pub(crate) fn cpu_of_family(pid: u32) -> Option<Duration> {
-    let own = stat(pid).filter(|fields| fields.len() > 15).map(|fields| ticks(&fields, 11..15))?;
-    let children = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
-        let child: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-        let fields = stat(child).filter(|fields| fields.len() > 15)?;
-        (fields[1] == pid.to_string()).then(|| ticks(&fields, 11..13))
-    });
-    Some(own + children.sum::<Duration>())
+    let parent = || stat(pid).filter(|fields| fields.len() > 15);
+    loop {
+        let fields = parent()?;
+        let children = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
+            let child: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            let fields = stat(child).filter(|fields| fields.len() > 15)?;
+            (fields[1] == pid.to_string()).then(|| ticks(&fields, 11..13))
+        });
+        let children: Duration = children.sum();
+        // A child that ended meanwhile was in neither, or in both.
+        if parent()?[13..15] == fields[13..15] {
+            return Some(ticks(&fields, 11..15) + children);
+        }
+    }
 }
 
 /// Memory that a process holds at this moment and no other shares with it being counted as well, in MB (RSS).

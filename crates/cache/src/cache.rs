@@ -23,7 +23,7 @@ use crate::rules::{Checked, Event};
 use crate::stats::{Counters, L2Stats, NamespaceStats, Stats, count};
 use crate::sync::{Tasks, within};
 use crate::trust::{Moment, Trust};
-use crate::value::{Entry, Freshness, Hit, Level, Loaded};
+use crate::value::{Body, Entry, Freshness, Hit, Level, Loaded};
 
 /// Two levels of cache behind one call. A clone is the same cache.
 #[derive(Debug, Clone)]
@@ -376,6 +376,22 @@ impl Namespace {
         let bytes = KeyBytes::of(key);
         let key = bytes.in_namespace(self.index, key.scope());
         self.look(&key).0
+    }
+
+    /// Holds `body` in place of that of `hit`, for as long as that would have been held: the same value with something beside it that
+    /// nobody had asked for before, as its gzip form. Does nothing where this process does not hold the hit any more. Redis is not
+    /// told. One allocation.
+    pub fn replace_body<K: CacheKey + ?Sized>(&self, key: &K, hit: &Hit, body: Body) {
+        let bytes = KeyBytes::of(key);
+        let wanted = bytes.in_namespace(self.index, key.scope());
+        let inner = self.inner();
+        let held = inner.store.get(&wanted);
+        if held.is_some_and(|held| Arc::ptr_eq(&held, &hit.entry)) {
+            let entry = hit.entry.with_body(body);
+            if entry.weight <= inner.max_value_bytes {
+                inner.store.insert(wanted.to_key(), Arc::new(entry));
+            }
+        }
     }
 
     /// The value of `key`: from this process, from Redis, or from `load`, which runs once however many

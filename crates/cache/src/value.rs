@@ -132,6 +132,21 @@ impl Entry {
         }
     }
 
+    /// The same with another body.
+    pub(crate) fn with_body(&self, body: Body) -> Self {
+        let was = self.value.as_ref().map_or(0, Body::weight) as u64;
+        Self {
+            proven: AtomicU64::new(u64::MAX),
+            hard: self.hard,
+            soft: self.soft,
+            born: self.born,
+            cells: self.cells.clone(),
+            weight: self.weight - was + body.weight() as u64,
+            value: Some(body),
+            decoded: OnceLock::new(),
+        }
+    }
+
     pub(crate) fn tags(&self) -> impl Iterator<Item = Id> {
         self.cells.iter().skip(FIXED).map(|(id, _)| *id)
     }

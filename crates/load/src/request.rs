@@ -87,11 +87,14 @@ pub struct Mix {
 }
 
 impl Mix {
-    /// One request, again and again.
+    /// Requests of one kind, one after the other, again and again.
     #[must_use]
-    pub fn of(name: &str, request: Request) -> Self {
-        let kind = Kind { name: name.to_owned(), is_write: false };
-        Self { kinds: vec![kind], requests: vec![Request { kind: 0, ..request }], order: vec![0] }
+    pub fn of(name: &str, requests: impl IntoIterator<Item = Request>) -> Self {
+        let kinds = vec![Kind { name: name.to_owned(), is_write: false }];
+        let of_this = |request| Request { kind: 0, ..request };
+        let requests: Vec<Request> = requests.into_iter().map(of_this).collect();
+        let order = (0_u32..).take(requests.len()).collect();
+        Self { kinds, requests, order }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -131,7 +134,7 @@ mod tests {
     #[test]
     fn a_mix_goes_round() {
         let get = |path| Request::new(0, ("GET", path), &[], None);
-        let mix = Mix { order: vec![1, 0], ..Mix::of("x", get("/a")) };
+        let mix = Mix { order: vec![1, 0], ..Mix::of("x", [get("/a")]) };
         assert!(mix.is_empty(), "it names a request that is not there");
         let mix = Mix { requests: vec![get("/a"), get("/b")], ..mix };
         assert!(!mix.is_empty());

@@ -87,7 +87,7 @@ pub(super) struct World {
     word: String,
 }
 
-const ORDERS_ON_A_PAGE: PageSize = PageSize::new(50).expect("50 is between 1 and 100");
+pub(super) const ORDERS_ON_A_PAGE: PageSize = PageSize::new(50).expect("50 is between 1 and 100");
 const PRODUCTS_ON_A_PAGE: PageSize = PageSize::new(20).expect("20 is between 1 and 100");
 const NO_EXTRAS: Extras = Extras { variants: false, listings: false };
 
@@ -142,11 +142,15 @@ impl World {
         let served = starter.serve(DATABASE, &[("JEBI_CACHE_MAX_BYTES", "1")], None)?;
         let authorization = format!("Bearer {}", self.key);
         let headers = [("authorization", authorization.as_str())];
-        let request = Request::new(0, ("GET", "/api/v1/orders-optimized/"), &headers, None);
-        let mix = Mix::of("page", request);
+        // Pages of about fifty, and each of another size: two who asked for the same at once would be given one answer.
+        let sizes = (1..=16).flat_map(|off| [50 - off, 50 + off]);
+        let requests = sizes.map(|size| {
+            let path = format!("/api/v1/orders-optimized/?page_size={size}");
+            Request::new(0, ("GET", &path), &headers, None)
+        });
+        let mix = Mix::of("page", requests);
         let plan = |duration| Plan {
-            // Two who asked for the same at once would be given one answer.
-            users: 1,
+            users: self.clients as usize,
             duration,
             pace: Pace::Closed,
             patience: Duration::from_secs(20),

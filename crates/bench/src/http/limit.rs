@@ -147,21 +147,21 @@ pub(crate) async fn measure(world: &mut World<'_>, options: &Options) -> Result<
             name: "page",
             label: "Cached page of orders",
             least: 0.9,
-            ours: Mix::of("page", request(&key, &[])),
+            ours: Mix::of("page", [request(&key, &[])]),
             limit: constant(world, "page-plain", &plain_body)?,
         },
         Pair {
             name: "page gzip",
             label: "Cached page of orders, gzip",
             least: 0.9,
-            ours: Mix::of("page", request(&key, &gzip)),
+            ours: Mix::of("page", [request(&key, &gzip)]),
             limit: constant(world, "page-gzip", &packed_body)?,
         },
         Pair {
             name: "304",
             label: "304 beside 11 bytes",
             least: 0.85,
-            ours: Mix::of("304", request(&key, &[("if-none-match", "*")])),
+            ours: Mix::of("304", [request(&key, &[("if-none-match", "*")])]),
             limit: constant(world, "eleven", b"hello world")?,
         },
         // What of the difference are the lines of the head that the contract wants, and a constant does without.
@@ -169,7 +169,7 @@ pub(crate) async fn measure(world: &mut World<'_>, options: &Options) -> Result<
             name: "304 as long",
             label: "304 beside 11 bytes with the same head",
             least: 0.85,
-            ours: Mix::of("304", request(&key, &[("if-none-match", "*")])),
+            ours: Mix::of("304", [request(&key, &[("if-none-match", "*")])]),
             limit: world.starter.constant(("eleven", b"hello world"), &lines, core)?,
         },
     ];

@@ -1,14 +1,17 @@
 //! Ten times as much as the service can do: what it still does, how it says no, and when it is well again.
 
+use std::ops::Deref;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use jebi_load::{Measured, Pace, Plan};
+use jebi_load::{Measured, Mix, Pace, Plan};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::Options;
 use super::mixed::{Measurement, Mixed, send};
-use super::setup::{NO_CACHE, World};
+use super::setup::{NO_CACHE, Variant, World};
+use crate::process;
 use crate::progress::Steps;
 
 pub(crate) const TIMES: f64 = 10.0;
@@ -19,9 +22,52 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Overload {
     /// Answers a second of the most that was asked for before.
     pub(crate) peak: f64,
-    pub(crate) normal: Measured,
-    pub(crate) over: Measured,
-    pub(crate) after: Measured,
+    pub(crate) normal: Phase,
+    pub(crate) over: Phase,
+    pub(crate) after: Phase,
+}
+
+/// So many requests, and who was busy with them.
+#[derive(Serialize)]
+pub(crate) struct Phase {
+    #[serde(flatten)]
+    pub(crate) measured: Measured,
+    /// Unknown where the kernel does not tell.
+    pub(crate) cores: Option<Cores>,
+}
+
+/// How many cores each kept busy, in the mean.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct Cores {
+    pub(crate) generator: f64,
+    pub(crate) service: f64,
+    pub(crate) postgres: f64,
+}
+
+impl Deref for Phase {
+    type Target = Measured;
+
+    fn deref(&self) -> &Measured {
+        &self.measured
+    }
+}
+
+impl Phase {
+    fn of(world: &World<'_>, variant: &Variant, plan: &Plan, mix: &Mix) -> Result<Self> {
+        let read = || {
+            let service = variant.served.iter().map(|served| process::cpu(served.pid()));
+            let generator = process::cpu(std::process::id())?;
+            Some([generator, service.sum::<Option<Duration>>()?, world.server.cpu()?])
+        };
+        let before = read();
+        let measured = send(plan, variant, mix)?;
+        let cores = before.zip(read()).map(|(before, now)| {
+            let of =
+                |at: usize| now[at].saturating_sub(before[at]).as_secs_f64() / measured.seconds;
+            Cores { generator: of(0), service: of(1), postgres: of(2) }
+        });
+        Ok(Self { measured, cores })
+    }
 }
 
 impl Overload {
@@ -31,7 +77,7 @@ impl Overload {
 
     /// Of those answered under overload, beside before.
     pub(crate) fn p99_times(&self) -> Option<f64> {
-        let p99 = |measured: &Measured| measured.latency.quantile_ms(0.99);
+        let p99 = |phase: &Phase| phase.latency.quantile_ms(0.99);
         Some(p99(&self.over)? / p99(&self.normal)?)
     }
 
@@ -71,12 +117,13 @@ pub(crate) fn measure(world: &World<'_>, options: &Options, mixed: &Mixed) -> Re
             .mix((options.seed + 1_000 + number, &format!("over-{number}")), options.writes)
     };
     let length = options.duration.min(Duration::from_secs(10));
+    let phase = |plan: &Plan, mix: &Mix| Phase::of(world, variant, plan, mix);
     let bar = Steps::new(3);
     bar.next("half of what it can do");
-    let normal = send(&at(0.5, length), variant, &mix(0))?;
+    let normal = phase(&at(0.5, length), &mix(0))?;
     bar.next("ten times what it can do");
-    let over = send(&at(TIMES, length), variant, &mix(1))?;
+    let over = phase(&at(TIMES, length), &mix(1))?;
     bar.next("half of it again");
-    let after = send(&at(0.5, length), variant, &mix(2))?;
+    let after = phase(&at(0.5, length), &mix(2))?;
     Ok(Overload { peak, normal, over, after })
 }

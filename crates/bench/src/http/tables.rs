@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Options;
 use super::limit::{Limit, Limits, Turn};
 use super::mixed::{Measurement, Mixed, Taken};
-use super::overload::{Overload, TIMES};
+use super::overload::{Cores, Overload, Phase, TIMES};
 use super::setup::{BASELINE, IN_MEMORY, LIMIT};
 use crate::report::{Better, Curve, Figure, Plot, Section, Table, Target, median};
 
@@ -204,8 +204,12 @@ fn overload_table(overload: &Overload) -> Table {
         "p99 ms",
         "p99 of refusals ms",
         "not sent",
+        "generator cores",
+        "service cores",
+        "PostgreSQL cores",
     ];
-    let row = |(name, one): (&str, &Measured)| {
+    let cores = |one: &Phase, of: fn(&Cores) -> f64| number(one.cores.as_ref().map(of), 2);
+    let row = |(name, one): (&str, &Phase)| {
         vec![
             name.to_owned(),
             number(Some(one.intended as f64 / one.seconds), 0),
@@ -216,6 +220,9 @@ fn overload_table(overload: &Overload) -> Table {
             number(one.latency.quantile_ms(0.99), 2),
             number(one.refusals.quantile_ms(0.99), 2),
             one.unsent.to_string(),
+            cores(one, |cores| cores.generator),
+            cores(one, |cores| cores.service),
+            cores(one, |cores| cores.postgres),
         ]
     };
     let rows =

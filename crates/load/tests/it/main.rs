@@ -60,7 +60,7 @@ fn talk(stream: TcpStream, gate: &Gate, answer: &str) -> Option<()> {
 const HELLO: &str = "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello";
 
 fn mix() -> Mix {
-    Mix::of("hello", Request::new(0, ("GET", "/"), &[], None))
+    Mix::of("hello", [Request::new(0, ("GET", "/"), &[], None)])
 }
 
 fn plan(users: usize, pace: Pace, duration: Duration) -> Plan {
