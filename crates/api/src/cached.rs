@@ -427,7 +427,9 @@ fn packed(body: Body) -> Body {
     let mut encoder = GzEncoder::new(Vec::new(), LEVEL);
     let gzip = encoder.write_all(&body.bytes).and_then(|()| encoder.finish());
     match gzip {
-        Ok(gzip) if gzip.len() <= body.bytes.len() / 10 * 9 => body.with_gzip(gzip),
+        Ok(gzip) if gzip.len() <= body.bytes.len() / 10 * 9 => {
+            body.with_gzip(gzip.into_boxed_slice())
+        }
         Ok(_) | Err(_) => body,
     }
 }

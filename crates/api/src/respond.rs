@@ -1,5 +1,7 @@
 //! How a seller's data is answered.
 
+use std::cell::RefCell;
+
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
 use chrono::{DateTime, Utc};
@@ -127,8 +129,19 @@ impl KeptPage {
     }
 }
 
+/// JSON in exactly its own length: it may be held for long, and what has grown by doubling has room to spare.
 pub(crate) fn encode(body: &impl Serialize) -> Result<Vec<u8>, Problem> {
-    serde_json::to_vec(body).map_err(not_encoded)
+    /// Longer ones leave their room behind.
+    const MOST: usize = 1 << 20;
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.clear();
+        buffer.shrink_to(MOST);
+        serde_json::to_writer(&mut *buffer, body).map_err(not_encoded)?;
+        Ok(buffer.as_slice().to_vec())
+    })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]

@@ -18,7 +18,7 @@ const runs = table(byId('benchmark-table'), {
   sortBy: 'created',
   isDescending: true,
   columns: [
-    { name: 'created', value: (row) => row.created_at, format: moment },
+    { name: 'created', value: (row) => row.created_at, isText: true, format: moment },
     { name: 'state', value: ({ state }) => state, isText: true, create: () => make('span', { class: 'tag' }), update: showState },
     { name: 'load', value: ({ budget }) => budget?.requests ?? null, create: () => make('span'), update: showBudget },
     { name: 'speed', value: (row) => figure(row, 'requests_per_second'), format: perSecond, why: 'why.not_ended' },
