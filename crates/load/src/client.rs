@@ -71,6 +71,14 @@ impl Connection {
         Self { address, patience, stream: None, buffer: vec![0; BUFFER_BYTES] }
     }
 
+    /// Opens it, where it is not open.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub async fn connect(&mut self) -> io::Result<()> {
+        open(&mut self.stream, self.address).await.map(|_| ())
+    }
+
     /// Sends a request and reads the answer to its end; its body is handed to `body` piece by piece.
     ///
     /// # Errors
@@ -94,14 +102,7 @@ impl Connection {
         request: &[u8],
         mut body: impl FnMut(&[u8]),
     ) -> Result<Answer, Failure> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            none => {
-                let stream = TcpStream::connect(self.address).await?;
-                stream.set_nodelay(true)?;
-                none.insert(stream)
-            }
-        };
+        let stream = open(&mut self.stream, self.address).await?;
         stream.write_all(request).await?;
         let mut have = 0;
         let head = loop {
@@ -132,6 +133,17 @@ impl Connection {
             self.stream = None;
         }
         Ok(head.answer)
+    }
+}
+
+async fn open(stream: &mut Option<TcpStream>, address: SocketAddr) -> io::Result<&mut TcpStream> {
+    match stream {
+        Some(stream) => Ok(stream),
+        none => {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(none.insert(stream))
+        }
     }
 }
 

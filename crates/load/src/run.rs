@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt as _;
+use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio::time::MissedTickBehavior;
@@ -12,7 +13,7 @@ use tokio::time::MissedTickBehavior;
 use crate::client::Connection;
 use crate::generator::{Generator, thread_cpu, watch_the_clock};
 use crate::measured::{Counts, Latency, Measured, When};
-use crate::plan::{Plan, Unfit};
+use crate::plan::{Pace, Plan, Unfit};
 use crate::request::Mix;
 
 /// How far a run is.
@@ -28,6 +29,9 @@ pub struct Progress {
 
 /// What was not sent when its time was over is still sent for so long.
 const GRACE: Duration = Duration::from_secs(1);
+/// Who has something to send so soon is connected before the first request is due. No longer: a server closes connections on which
+/// nothing comes.
+const SOON: Duration = Duration::from_secs(2);
 /// How often who watches is told.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -50,13 +54,14 @@ pub fn run(
     let (is_over, is_stopped) = (AtomicBool::new(false), AtomicBool::new(false));
     // A permit is a request whose time has come.
     let due = Semaphore::new(0);
+    let connections = runtime.block_on(connect(plan, addresses));
     let began = Instant::now();
     std::thread::scope(|threads| {
         let clock = threads.spawn(|| watch_the_clock(|| is_over.load(Relaxed)));
         let pacer = threads.spawn(|| release(plan, &due, began, &is_stopped));
         let cpu = thread_cpu();
-        let load = Load { plan, addresses, mix, due: &due, began, is_stopped: &is_stopped };
-        let mut measured = runtime.block_on(load.drive(&mut watch));
+        let load = Load { plan, mix, due: &due, began, is_stopped: &is_stopped };
+        let mut measured = runtime.block_on(load.drive(connections, &mut watch));
         let busy = thread_cpu().zip(cpu).map(|(now, then)| now.saturating_sub(then));
         measured.seconds = began.elapsed().as_secs_f64();
         is_over.store(true, Relaxed);
@@ -66,6 +71,22 @@ pub fn run(
         measured.generator = Generator::new(lateness, (busy, held_up), measured.seconds);
         Ok(measured)
     })
+}
+
+/// A connection for each user. One that cannot be opened now is tried again when it is used, and counts then.
+async fn connect(plan: &Plan, addresses: &[SocketAddr]) -> Vec<Connection> {
+    let soon = match plan.pace {
+        Pace::Open { per_second } => per_second * SOON.as_secs_f64(),
+        Pace::Closed => f64::INFINITY,
+    };
+    let connections = (0..plan.users).map(async |user| {
+        let mut connection = Connection::new(addresses[user % addresses.len()], plan.patience);
+        if (user as f64) < soon {
+            let _ = tokio::time::timeout(plan.patience, connection.connect()).await;
+        }
+        connection
+    });
+    join_all(connections).await
 }
 
 /// Gives each request free at its time, and measures how late that is. A thread of its own: the runtime's timers are as
@@ -89,7 +110,6 @@ fn release(plan: &Plan, due: &Semaphore, began: Instant, is_stopped: &AtomicBool
 
 struct Load<'a> {
     plan: &'a Plan,
-    addresses: &'a [SocketAddr],
     mix: &'a Mix,
     due: &'a Semaphore,
     began: Instant,
@@ -97,12 +117,16 @@ struct Load<'a> {
 }
 
 impl Load<'_> {
-    async fn drive(&self, watch: &mut impl FnMut(Progress) -> ControlFlow<()>) -> Measured {
+    async fn drive(
+        &self,
+        connections: Vec<Connection>,
+        watch: &mut impl FnMut(Progress) -> ControlFlow<()>,
+    ) -> Measured {
         let measured = RefCell::new(Measured::new(&self.mix.kinds));
         // The next request that nobody has taken.
         let next = Cell::new(0);
-        let user = |user: usize| self.user(user, &next, &measured);
-        let mut users: FuturesUnordered<_> = (0..self.plan.users).map(user).collect();
+        let user = |connection| self.user(connection, &next, &measured);
+        let mut users: FuturesUnordered<_> = connections.into_iter().map(user).collect();
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -137,9 +161,12 @@ impl Load<'_> {
     }
 
     /// Sends what is next, one after the other, until there is no more.
-    async fn user(&self, user: usize, next: &Cell<u64>, measured: &RefCell<Measured>) {
-        let address = self.addresses[user % self.addresses.len()];
-        let mut connection = Connection::new(address, self.plan.patience);
+    async fn user(
+        &self,
+        mut connection: Connection,
+        next: &Cell<u64>,
+        measured: &RefCell<Measured>,
+    ) {
         let mut bytes = vec![];
         while let Some((slot, intended)) = self.take(next).await {
             let request = self.mix.at(slot);
