@@ -36,7 +36,7 @@ async fn crowd(address: &str, key: &str) -> (Crowd, Response) {
         let (request, address) = (Request::new("GET", &path).key(key), address.to_owned());
         tokio::spawn(async move { request.send(&address).await })
     });
-    let mut crowd: Crowd = requests.by_ref().take(128.max(64 * cores)).collect();
+    let mut crowd: Crowd = requests.by_ref().take(256.max(128 * cores)).collect();
     loop {
         // Nobody is answered before the lock is gone.
         let answered = tokio::time::timeout(Duration::from_millis(10), crowd.next()).await;
