@@ -241,7 +241,7 @@ async fn ten_thousand_names_and_words_are_one_endpoint() {
     let names = told["endpoints"].as_array().unwrap().len();
     assert!(names < 10, "{told}");
     assert_eq!(endpoint(&told, "GET none")["count"], 5_000);
-    assert!(!told.to_string().contains("1234"));
+    assert!(!told.to_string().contains("010-1234"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
