@@ -380,7 +380,7 @@ impl Namespace {
 
     /// Holds `body` in place of that of `hit`, for as long as that would have been held: the same value with something beside it that
     /// nobody had asked for before, as its gzip form. Does nothing where this process does not hold the hit any more. Redis is not
-    /// told. One allocation.
+    /// told. It copies the list of what the value hangs on, and no bytes of it.
     pub fn replace_body<K: CacheKey + ?Sized>(&self, key: &K, hit: &Hit, body: Body) {
         let bytes = KeyBytes::of(key);
         let wanted = bytes.in_namespace(self.index, key.scope());

@@ -131,7 +131,7 @@ impl World {
         Ok(Self { key, url, pool, keys, clients, order, product: product.id, word })
     }
 
-    /// The first page of orders, asked for one after the other of a service without a cache.
+    /// The first page of orders, of a service without a cache, asked for by as many at a time as send statements.
     pub(super) async fn over_http(
         &self,
         place: &Place,
