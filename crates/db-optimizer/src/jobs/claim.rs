@@ -118,8 +118,8 @@ pub struct StillHeld {
     pub is_to_stop: bool,
 }
 
-/// Extends the leases of a worker, and says which of them it has still. Those that are being settled at this moment are
-/// not among them. Statements: 1.
+/// Extends the leases of a worker, and says which of them it has still. One that somebody writes of at this moment is named as it was
+/// before, and not extended. Statements: 1.
 ///
 /// # Errors
 /// [`Error::NoConnection`], [`Error::Busy`], [`Error::Query`].

@@ -3,8 +3,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jebi_db_optimizer::jobs::{
-    Claim, Enqueued, Held, NewItem, NewJob, Offer, Outcome, Report, Settled, add_items, cancel,
-    claim, enqueue, extend, find, overview, page, report, rotate, settle, tidy,
+    Claim, Enqueued, Held, NewItem, NewJob, Offer, Outcome, Report, Settled, StillHeld, add_items,
+    cancel, claim, enqueue, extend, find, overview, page, report, rotate, settle, tidy,
 };
 use jebi_db_optimizer::testing::{TestDatabase, assert_statements, run_as_service};
 use jebi_db_optimizer::{Author, Config, Pool};
@@ -213,6 +213,56 @@ async fn a_seller_has_so_many_items_under_lease_and_no_more() {
     assert_eq!(claim(&db.pool, HERE, &capped).await.unwrap().unwrap().seller, other);
     end(&db, THERE, &second, &Outcome::Done).await;
     assert_eq!(claim(&db.pool, HERE, &capped).await.unwrap().unwrap().items.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_that_its_worker_writes_of_is_still_its_own() {
+    let db = TestDatabase::new().await;
+    let seller = db.seller("one").await.seller();
+    start(&db, seller, &job("sync"), 1).await;
+    let claim = take(&db, HERE, &["sync"]).await.unwrap();
+    let held = Held { seller, job: claim.job, number: 1, attempt: claim.items[0].attempt };
+    let due = "SELECT (extract(epoch FROM due_at) * 1000000)::bigint FROM job_items";
+    let before = db.number(due).await;
+    let beat = async || extend(&db.pool, HERE, &[held], Duration::from_hours(1)).await.unwrap();
+
+    let transaction = db.pool.begin(seller).await.unwrap();
+    assert!(report(&transaction, HERE, held, &Report::Progress(1, 2)).await.unwrap());
+    assert_eq!(beat().await, [StillHeld { held, is_to_stop: false }], "and waits for nobody");
+    assert_eq!(db.number(due).await, before);
+    transaction.commit().await.unwrap();
+    assert_eq!(beat().await.len(), 1);
+    assert!(db.number(due).await > before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_item_is_settled_also_where_a_heart_beat_has_it_at_this_moment() {
+    let db = TestDatabase::new().await;
+    let seller = db.seller("one").await.seller();
+    start(&db, seller, &job("sync"), 1).await;
+    let waits = "SELECT count(*) FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let is_held = "SELECT count(*) FROM job_items WHERE holder IS NOT NULL";
+    for (outcome, held_then) in [
+        (Outcome::Checkpoint(json!({ "page": 2 })), 1),
+        (Outcome::Back, 0),
+        (Outcome::Snooze(Duration::ZERO), 0),
+        (Outcome::Done, 0),
+    ] {
+        db.run(LATER).await;
+        let claim = take(&db, HERE, &["sync"]).await.unwrap();
+        // What a heart-beat does, before its commit.
+        let beat = db.pool.begin(seller).await.unwrap();
+        let extended = run_as_service(&beat, "UPDATE job_items SET due_at = due_at").await;
+        assert_eq!(extended, Ok(1));
+        let settled = end(&db, HERE, &claim, &outcome);
+        let committed = async {
+            while db.number(waits).await == 0 {}
+            beat.commit().await.unwrap();
+        };
+        let (settled, ()) = futures::join!(settled, committed);
+        assert_eq!((settled, db.number(is_held).await), (1, held_then), "{outcome:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
