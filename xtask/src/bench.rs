@@ -9,7 +9,7 @@ use crate::place::Purpose;
 use crate::{command, environment, jebi, services};
 
 /// As fast as a release but for the last of the linker's work, which costs a newcomer minutes.
-const PROFILE: &str = "release-fast";
+const USUAL: &str = "release-fast";
 
 /// The answer is that of `jebi-bench`, to which the arguments are handed on.
 ///
@@ -18,10 +18,12 @@ const PROFILE: &str = "release-fast";
 /// When the servers cannot be set up or something does not compile.
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let programs = [("jebi-bench", "jebi-bench"), ("jebi-api", "jebi")];
-    let [bench, jebi] = jebi::programs(programs, PROFILE)?;
+    let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
+    let profile = if has("--release") { "release" } else { USUAL };
+    let [bench, jebi] = jebi::programs(programs, profile)?;
     let mut run = Command::new(bench);
     run.arg("run").args(arguments).current_dir(environment::checkout());
-    if arguments.iter().any(|argument| argument == "--help" || argument == "-h") {
+    if has("--help") || has("-h") {
         return Ok(command::exit_code(command::status(&mut run)?));
     }
     services::during(Purpose::Bench, |services| {

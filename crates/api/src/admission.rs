@@ -13,8 +13,10 @@ pub(crate) struct Admission {
     /// Fewer may be under way for as long as they like.
     crowd: usize,
     under_way: AtomicUsize,
-    /// Since when they are as many and more, in milliseconds since `began`; `NEVER` where they are not.
+    /// Since when there has been a crowd, in milliseconds since `began`; `NEVER` where there is none.
     crowded_since: AtomicU64,
+    /// Until when all but a few are refused, likewise; 0 where nobody is.
+    refuses_until: AtomicU64,
     began: Instant,
 }
 
@@ -29,9 +31,12 @@ const LEAST: usize = 256;
 const BURST: Duration = Duration::from_millis(250);
 /// But not more than so many times as many.
 const BURST_TIMES: usize = 4;
-/// After that, only this part of them may be: who is let in while others are refused is answered soon. A page that is in no cache takes
-/// 0.5 to 1 ms of a core. It is over when there are half as many.
+/// Once one was refused, only this part of a crowd may be under way for [`REFUSES`]: who is let in then is answered soon. A page that is
+/// in no cache takes 0.5 to 1 ms of a core.
 const CROWDED_PART: usize = 4;
+/// A load that stays would be let in for a burst each time that few are left. Nor is it for ever: who asks again at once would keep those
+/// few places taken, also where all of them could be served.
+const REFUSES: Duration = Duration::from_secs(5);
 const NEVER: u64 = u64::MAX;
 
 impl Default for Admission {
@@ -47,6 +52,7 @@ impl Admission {
             crowd,
             under_way: AtomicUsize::new(0),
             crowded_since: AtomicU64::new(NEVER),
+            refuses_until: AtomicU64::new(0),
             began: Instant::now(),
         }
     }
@@ -59,31 +65,52 @@ impl Admission {
     /// Whether one more is to be refused.
     pub(crate) fn is_full(&self) -> bool {
         // Most of the time there is nothing to look at a clock for.
-        self.crowded_since.load(Relaxed) != NEVER && self.is_full_at(self.began.elapsed())
+        self.is_crowded() && self.is_full_at(self.began.elapsed())
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.crowded_since.load(Relaxed) != NEVER
     }
 
     fn enter_at(self: &Arc<Self>, now: Duration) -> Place {
         let before = self.under_way.fetch_add(1, Relaxed);
-        if before + 1 >= self.crowd && self.crowded_since.load(Relaxed) == NEVER {
+        if before + 1 >= self.crowd && !self.is_crowded() {
             self.crowded_since.store(milliseconds(now), Relaxed);
         }
         Place(Arc::clone(self))
     }
 
     fn is_full_at(&self, now: Duration) -> bool {
-        let (under_way, since) = (self.under_way.load(Relaxed), self.crowded_since.load(Relaxed));
-        let is_burst = milliseconds(now).saturating_sub(since) <= milliseconds(BURST);
-        under_way >= if is_burst { self.crowd * BURST_TIMES } else { self.crowd / CROWDED_PART }
+        let (now, under_way) = (milliseconds(now), self.under_way.load(Relaxed));
+        let has_few = under_way < self.crowd / CROWDED_PART;
+        match self.refuses_until.load(Relaxed) {
+            0 => {}
+            until if now < until => return !has_few,
+            _ => {
+                self.refuses_until.store(0, Relaxed);
+                self.crowded_since.store(NEVER, Relaxed);
+                return false;
+            }
+        }
+        let crowded_for = now.saturating_sub(self.crowded_since.load(Relaxed));
+        let is_too_long = crowded_for > milliseconds(BURST) && !has_few;
+        let is_full = is_too_long || under_way >= self.crowd * BURST_TIMES;
+        if is_full {
+            self.refuses_until.store(now + milliseconds(REFUSES), Relaxed);
+        }
+        is_full
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let before = self.0.under_way.fetch_sub(1, Relaxed);
-        // While others are refused, there is always one less than may be for a moment: that is no end of it.
-        if before <= self.0.crowd / CROWDED_PART / 2 && self.0.crowded_since.load(Relaxed) != NEVER
+        let Self(admission) = self;
+        let left = admission.under_way.fetch_sub(1, Relaxed) - 1;
+        if left < admission.crowd / CROWDED_PART
+            && admission.is_crowded()
+            && admission.refuses_until.load(Relaxed) == 0
         {
-            self.0.crowded_since.store(NEVER, Relaxed);
+            admission.crowded_since.store(NEVER, Relaxed);
         }
     }
 }
@@ -105,42 +132,59 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_waited_out_and_a_crowd_that_stays_is_not_joined() {
+    fn a_burst_is_waited_out() {
         let admission = Arc::new(Admission::new(16));
         let mut places = enter(&admission, 63, 5);
-        assert!(!admission.is_full_at(at(5)) && !admission.is_full_at(at(255)));
-        assert!(admission.is_full_at(at(256)), "for too long");
-        places.extend(enter(&admission, 1, 6));
-        assert!(admission.is_full_at(at(6)), "too many, however short");
+        assert!(!admission.is_full_at(at(255)));
         places.truncate(4);
-        assert!(admission.is_full_at(at(9_000)));
+        assert!(!admission.is_full_at(at(255)));
         places.truncate(3);
-        assert!(!admission.is_full_at(at(9_000)), "a quarter of as many");
-        places.extend(enter(&admission, 1, 9_000));
-        assert!(
-            admission.is_full_at(at(9_000)),
-            "who takes the place of one that went makes no new burst"
-        );
+        assert!(!admission.is_crowded(), "a quarter of a crowd is none");
+        places.extend(enter(&admission, 60, 9_000));
+        assert!(!admission.is_full_at(at(9_250)), "the next one");
     }
 
     #[test]
-    fn it_is_over_once_there_are_few() {
+    fn a_crowd_that_stays_is_not_joined_by_more_than_a_few_and_not_for_ever() {
         let admission = Arc::new(Admission::new(16));
-        let mut places = enter(&admission, 16, 0);
-        places.truncate(1);
-        places.extend(enter(&admission, 14, 1_000));
-        assert!(!admission.is_full_at(at(9_000)), "fewer than too many, however long");
-        places.extend(enter(&admission, 1, 2_000));
-        assert!(!admission.is_full_at(at(2_250)), "a burst of its own");
-        assert!(admission.is_full_at(at(2_251)));
+        let mut places = enter(&admission, 63, 5);
+        assert!(admission.is_full_at(at(256)), "for too long");
+        places.truncate(4);
+        assert!(admission.is_full_at(at(257)));
+        places.truncate(3);
+        assert!(!admission.is_full_at(at(257)), "a quarter of as many");
+        places.clear();
+        places.extend(enter(&admission, 4, 300));
+        assert!(
+            admission.is_full_at(at(5_255)),
+            "there were few for a moment: that is no end of it"
+        );
+        assert!(!admission.is_full_at(at(5_256)));
+        places.extend(enter(&admission, 11, 5_256));
+        assert!(!admission.is_full_at(at(9_000)), "who is no crowd stays as long as he likes");
+        places.extend(enter(&admission, 1, 9_000));
+        assert!(!admission.is_full_at(at(9_250)) && admission.is_full_at(at(9_251)));
         drop(places);
         assert_eq!(admission.under_way.load(Relaxed), 0);
     }
 
     #[test]
+    fn a_burst_may_be_too_large_however_short() {
+        let admission = Arc::new(Admission::new(16));
+        let mut places = enter(&admission, 64, 5);
+        assert!(admission.is_full_at(at(6)));
+        places.truncate(4);
+        assert!(admission.is_full_at(at(7)), "others are refused now");
+    }
+
+    #[test]
     fn two_hundred_users_are_never_too_many() {
         let admission = Arc::new(Admission::default());
-        let _places = enter(&admission, 200, 0);
+        let mut places = enter(&admission, 200, 0);
         assert!(!admission.is_full_at(at(3_600_000)));
+        places.extend(enter(&admission, 9_000, 3_600_000));
+        assert!(admission.is_full_at(at(3_600_000)));
+        places.truncate(200);
+        assert!(!admission.is_full_at(at(3_605_000)), "nor after others were");
     }
 }

@@ -42,6 +42,9 @@ pub(crate) struct Options {
     /// A `report.json` of before, which this run is held against
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Programs as they are installed, with the last of the linker's work; minutes more to build
+    #[arg(long)]
+    release: bool,
     /// Where the report is written
     #[arg(long, env = "JEBI_BENCH_DIRECTORY", default_value = "target/bench")]
     directory: PathBuf,
@@ -53,12 +56,17 @@ pub(crate) struct Options {
     redis_url: Option<String>,
 }
 
+/// What the programs log that are measured, beside the report.
+pub(crate) const LOG: &str = "bench.log";
+
 /// Where the parts of a run find what they measure.
 pub(crate) struct Place {
     pub(crate) jebi: PathBuf,
     pub(crate) server: database::Server,
     pub(crate) redis_url: Option<String>,
     pub(crate) directory: PathBuf,
+    /// In which profile of cargo's all of it is built.
+    pub(crate) profile: &'static str,
 }
 
 /// Whether more of something is better.
@@ -139,11 +147,14 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     let before = options.compare.as_deref().map(compare::read).transpose()?;
     std::fs::create_dir_all(&options.directory)
         .with_context(|| format!("cannot make {}", options.directory.display()))?;
+    // Of this run alone: a run of everything logs hundreds of megabytes.
+    std::fs::File::create(options.directory.join(LOG)).context("cannot begin the log")?;
     let place = Place {
         jebi: options.jebi,
         server: database::Server::connect(&options.database_url).await?,
         redis_url: options.redis_url,
         directory: options.directory,
+        profile: if options.release { "release" } else { "release-fast" },
     };
     let (began_at, began) = (Utc::now(), Instant::now());
     let wants = |subject| options.subjects.is_empty() || options.subjects.contains(&subject);

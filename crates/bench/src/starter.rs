@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::report::Place;
+use crate::report::{LOG, Place};
 use crate::served::Served;
 
 /// Starts programs of one run.
@@ -30,7 +30,7 @@ impl<'a> Starter<'a> {
     /// Where the log cannot be written.
     pub(crate) fn new(place: &'a Place) -> Result<Self> {
         let digits = jebi_db_optimizer::random::<32>().map(|byte| format!("{byte:02x}"));
-        let path = place.directory.join("bench.log");
+        let path = place.directory.join(LOG);
         let log = File::options().create(true).append(true).open(path)?;
         Ok(Self { place, master_key: digits.concat(), log })
     }

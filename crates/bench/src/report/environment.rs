@@ -26,7 +26,7 @@ pub(super) async fn describe(place: &Place) -> Result<Vec<(String, String)>> {
     add("revision", said("git", &["describe", "--always", "--dirty"]));
     add("compiler", said("rustc", &["--version"]));
     add("service", said(place.jebi.to_str().unwrap_or_default(), &["--version"]));
-    add("built", Some(if cfg!(debug_assertions) { "debug" } else { "optimized" }.to_owned()));
+    add("built", Some(if cfg!(debug_assertions) { "debug" } else { place.profile }.to_owned()));
     for (name, value) in place.server.settings().await? {
         environment.push((format!("postgresql {name}"), value));
     }
