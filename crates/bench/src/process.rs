@@ -74,6 +74,20 @@ pub(crate) fn on_core<T>(_: usize, work: impl FnOnce(bool) -> T) -> T {
     work(false)
 }
 
+/// Starts a process that waits for this one where both want a core: who sends requests is not to be late because of who answers
+/// them. Where that cannot be had it is started like any other.
+pub(crate) fn behind_this_one<T: Send>(start: impl FnOnce() -> T + Send) -> T {
+    // A child is as nice as the thread that starts it, and a thread cannot take back what it is.
+    let thread = || {
+        // Who is so much nicer has a third of the other's share of a core.
+        #[cfg(target_os = "linux")]
+        let _ = rustix::process::nice(5);
+        start()
+    };
+    let started = std::thread::scope(|threads| threads.spawn(thread).join());
+    started.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::*;
@@ -85,5 +99,21 @@ mod tests {
         assert!(resident_mb(own).is_some_and(|mb| mb > 1.0));
         assert!(parent(own).is_some());
         assert_eq!(cpu(u32::MAX), None);
+    }
+
+    /// As the kernel tells it; 0 is usual.
+    fn niceness(pid: u32) -> i32 {
+        stat(pid).unwrap()[16].parse().unwrap()
+    }
+
+    #[test]
+    fn what_is_measured_is_nicer_than_who_measures_it() {
+        let own = niceness(std::process::id());
+        let mut sleep = std::process::Command::new("sleep");
+        let mut child = behind_this_one(|| sleep.arg("60").spawn()).unwrap();
+        let of_child = niceness(child.id());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((of_child, niceness(std::process::id())), ((own + 5).min(19), own));
     }
 }

@@ -30,11 +30,11 @@ impl Served {
     ) -> Result<Self> {
         let program = command.get_program().display().to_string();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        // A child runs where the thread that starts it does.
-        let child = match core {
+        let child = process::behind_this_one(|| match core {
+            // A child runs where the thread that starts it does.
             Some(core) => process::on_core(core, |_| command.spawn()),
             None => command.spawn(),
-        };
+        });
         let mut child = child.with_context(|| format!("cannot start {program}"))?;
         let mut log = log.try_clone()?;
         let stderr = child.stderr.take().context("it has no output")?;
