@@ -9,7 +9,7 @@ use crate::place::Purpose;
 use crate::{command, environment, jebi, services};
 
 /// As fast as a release but for the last of the linker's work, which costs a newcomer minutes.
-const USUAL: &str = "release-fast";
+const USUAL_PROFILE: &str = "release-fast";
 
 /// The answer is that of `jebi-bench`, to which the arguments are handed on.
 ///
@@ -19,7 +19,7 @@ const USUAL: &str = "release-fast";
 pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
     let programs = [("jebi-bench", "jebi-bench"), ("jebi-api", "jebi")];
     let has = |wanted: &str| arguments.iter().any(|argument| argument == wanted);
-    let profile = if has("--release") { "release" } else { USUAL };
+    let profile = if has("--release") { "release" } else { USUAL_PROFILE };
     let [bench, jebi] = jebi::programs(programs, profile)?;
     let mut run = Command::new(bench);
     run.arg("run").args(arguments).current_dir(environment::checkout());
@@ -27,7 +27,9 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<ExitCode> {
         return Ok(command::exit_code(command::status(&mut run)?));
     }
     services::during(Purpose::Bench, |services| {
-        run.env("JEBI_BIN", jebi).env("DATABASE_URL", services.database.url);
+        run.env("JEBI_BIN", jebi)
+            .env("JEBI_BENCH_PROFILE", profile)
+            .env("DATABASE_URL", services.database.url);
         run.envs(services.redis_url.map(|url| ("REDIS_URL", url)));
         Ok(command::exit_code(command::status(&mut run)?))
     })

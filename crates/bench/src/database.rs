@@ -14,6 +14,8 @@ pub(crate) struct Server {
     client: Client,
     /// Its first process, where it runs on this machine.
     postmaster: Option<u32>,
+    /// Whether it waits for the generator where both want a core, as the service does.
+    pub(crate) is_behind: bool,
 }
 
 /// One connection, in the background.
@@ -47,7 +49,9 @@ impl Server {
             let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             name.trim_end().starts_with("postgres")
         });
-        Ok(Self { url: url.to_owned(), client, postmaster: postmaster.filter(|_| is_here) })
+        let postmaster = postmaster.filter(|_| is_here);
+        let is_behind = postmaster.is_some_and(process::move_behind_this_one);
+        Ok(Self { url: url.to_owned(), client, postmaster, is_behind })
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -14,7 +14,7 @@ use crate::report::{Better, Figure, Place, Section, Table, Target};
 fn bench(place: &Place, package: &str, name: &str) -> Result<String> {
     say(&format!("{package} is built and measured"));
     let mut command = Command::new("cargo");
-    command.args(["bench", "-q", "--profile", place.profile, "-p", package, "--bench", name]);
+    command.args(["bench", "-q", "--profile", &place.profile, "-p", package, "--bench", name]);
     command.envs(place.redis_url.as_ref().map(|url| ("REDIS_URL", url)));
     command.env("DATABASE_URL", place.server.url()).stderr(Stdio::inherit());
     let output = tokio::task::block_in_place(|| command.output()).context("cannot run cargo")?;

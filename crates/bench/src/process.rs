@@ -1,4 +1,4 @@
-//! What processes have taken of the machine, as the kernel counts it. Nothing is known where there is no `/proc`.
+//! What processes take of the machine, as the kernel counts it, and who comes first. Nothing is known where there is no `/proc`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,17 +23,22 @@ pub(crate) fn cpu(pid: u32) -> Option<Duration> {
     stat(pid).filter(|fields| fields.len() > 15).map(|fields| ticks(&fields, 11..13))
 }
 
+/// The children of a process, each with the fields of its stat.
+fn children(pid: u32) -> Option<impl Iterator<Item = (u32, Vec<String>)>> {
+    let pid = pid.to_string();
+    Some(std::fs::read_dir("/proc").ok()?.filter_map(move |entry| {
+        let child: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let fields = stat(child).filter(|fields| fields.len() > 16)?;
+        (fields[1] == pid).then_some((child, fields))
+    }))
+}
+
 /// CPU time of a process, of its children and of those that have ended.
 pub(crate) fn cpu_of_family(pid: u32) -> Option<Duration> {
     let parent = || stat(pid).filter(|fields| fields.len() > 15);
     loop {
         let fields = parent()?;
-        let children = std::fs::read_dir("/proc").ok()?.filter_map(|entry| {
-            let child: u32 = entry.ok()?.file_name().to_str()?.parse().ok()?;
-            let fields = stat(child).filter(|fields| fields.len() > 15)?;
-            (fields[1] == pid.to_string()).then(|| ticks(&fields, 11..13))
-        });
-        let children: Duration = children.sum();
+        let children: Duration = children(pid)?.map(|(_, fields)| ticks(&fields, 11..13)).sum();
         // A child that ended meanwhile was in neither, or in both.
         if parent()?[13..15] == fields[13..15] {
             return Some(ticks(&fields, 11..15) + children);
@@ -74,18 +79,47 @@ pub(crate) fn on_core<T>(_: usize, work: impl FnOnce(bool) -> T) -> T {
     work(false)
 }
 
+/// Who is so much nicer than another has a third of the other's share of a core that both want.
+#[cfg(target_os = "linux")]
+const NICER: i32 = 5;
+
 /// Starts a process that waits for this one where both want a core: who sends requests is not to be late because of who answers
-/// them. Where that cannot be had it is started like any other.
+/// them.
 pub(crate) fn behind_this_one<T: Send>(start: impl FnOnce() -> T + Send) -> T {
     // A child is as nice as the thread that starts it, and a thread cannot take back what it is.
     let thread = || {
-        // Who is so much nicer has a third of the other's share of a core.
+        // Everybody may be nicer than he is.
         #[cfg(target_os = "linux")]
-        let _ = rustix::process::nice(5);
+        let _ = rustix::process::nice(NICER);
         start()
     };
     let started = std::thread::scope(|threads| threads.spawn(thread).join());
     started.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// The same of a process that is there, of one thread, of its children and of those that it will have; whether it could be had: somebody
+/// else's are not ours to command.
+#[cfg(target_os = "linux")]
+pub(crate) fn move_behind_this_one(pid: u32) -> bool {
+    use rustix::io::Errno;
+    use rustix::process::{Pid, setpriority_process};
+    let Some(children) = children(pid) else { return false };
+    // The parent first: it may have another child meanwhile.
+    let mut family = std::iter::once(pid).chain(children.map(|(child, _)| child));
+    family.all(|pid| {
+        // None would be this process.
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| match setpriority_process(Some(pid), NICER) {
+            // A child that has ended meanwhile is behind everybody.
+            Ok(()) | Err(Errno::SRCH) => true,
+            Err(_) => false,
+        })
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn move_behind_this_one(_: u32) -> bool {
+    false
 }
 
 #[cfg(all(test, target_os = "linux"))]
@@ -95,7 +129,8 @@ mod tests {
     #[test]
     fn this_process_is_known() {
         let own = std::process::id();
-        assert!(cpu(own).is_some() && cpu_of_family(own) >= cpu(own));
+        let alone = cpu(own);
+        assert!(alone.is_some() && cpu_of_family(own) >= alone);
         assert!(resident_mb(own).is_some_and(|mb| mb > 1.0));
         assert!(parent(own).is_some());
         assert_eq!(cpu(u32::MAX), None);
@@ -115,5 +150,21 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!((of_child, niceness(std::process::id())), (Some((own + 5).min(19)), Some(own)));
+
+        let mut shell = std::process::Command::new("sh");
+        let mut parent = shell.args(["-c", "sleep 60; true"]).spawn().unwrap();
+        let of_it = loop {
+            // It has no child at first.
+            if let Some((child, _)) = children(parent.id()).unwrap().next() {
+                break child;
+            }
+        };
+        assert!(move_behind_this_one(parent.id()));
+        assert_eq!((niceness(parent.id()), niceness(of_it)), (Some(NICER), Some(NICER)));
+        assert!(!move_behind_this_one(u32::MAX));
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        let of_it = rustix::process::Pid::from_raw(i32::try_from(of_it).unwrap()).unwrap();
+        rustix::process::kill_process(of_it, rustix::process::Signal::KILL).unwrap();
     }
 }

@@ -45,6 +45,9 @@ pub(crate) struct Options {
     /// Programs as they are installed, with the last of the linker's work; minutes more to build
     #[arg(long)]
     release: bool,
+    // It is `cargo xtask bench` that builds them, and says so here.
+    #[arg(long, env = "JEBI_BENCH_PROFILE", hide = true)]
+    profile: String,
     /// Where the report is written
     #[arg(long, env = "JEBI_BENCH_DIRECTORY", default_value = "target/bench")]
     directory: PathBuf,
@@ -66,7 +69,7 @@ pub(crate) struct Place {
     pub(crate) redis_url: Option<String>,
     pub(crate) directory: PathBuf,
     /// In which profile of cargo's all of it is built.
-    pub(crate) profile: &'static str,
+    pub(crate) profile: String,
 }
 
 /// Whether more of something is better.
@@ -138,6 +141,14 @@ struct Report {
     sections: serde_json::Map<String, Value>,
 }
 
+impl Report {
+    /// In which profile its programs were built; an older report does not say.
+    fn built(&self) -> String {
+        let built = self.environment.iter().find(|(name, _)| name == environment::BUILT);
+        built.map_or_else(|| "it does not say".to_owned(), |(_, built)| built.clone())
+    }
+}
+
 /// Measures what is wanted and writes the report.
 ///
 /// # Errors
@@ -154,7 +165,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         server: database::Server::connect(&options.database_url).await?,
         redis_url: options.redis_url,
         directory: options.directory,
-        profile: if options.release { "release" } else { "release-fast" },
+        profile: options.profile,
     };
     let (began_at, began) = (Utc::now(), Instant::now());
     let wants = |subject| options.subjects.is_empty() || options.subjects.contains(&subject);
@@ -185,6 +196,7 @@ pub(crate) async fn run(options: Options) -> Result<()> {
         sections: sections.iter().map(|one| (one.name.to_owned(), one.raw.clone())).collect(),
     };
     let changes = before.as_ref().map(|before| compare::compare(before, &report));
+    let builds = before.as_ref().map(|before| (before.built(), report.built()));
     let (json, html) = (place.directory.join("report.json"), place.directory.join("report.html"));
     serde_json::to_writer(std::fs::File::create(&json)?, &report)?;
     std::fs::write(&html, page::page(&report, &sections, changes.as_deref()).into_string())?;
@@ -196,6 +208,9 @@ pub(crate) async fn run(options: Options) -> Result<()> {
     }
     for doubt in &report.doubts {
         println!("NOT VALID: {doubt}");
+    }
+    if let Some((before, now)) = builds.filter(|(before, now)| before != now) {
+        println!("NOT COMPARABLE: the other run was built as {before}, this one as {now}");
     }
     for change in changes.iter().flatten().filter(|change| change.is_worse) {
         println!("WORSE: {change}");

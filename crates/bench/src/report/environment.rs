@@ -6,6 +6,9 @@ use anyhow::Result;
 
 use super::Place;
 
+/// In which profile of cargo's.
+pub(super) const BUILT: &str = "built";
+
 /// Names and values, for people.
 pub(super) async fn describe(place: &Place) -> Result<Vec<(String, String)>> {
     let mut environment = vec![];
@@ -26,7 +29,9 @@ pub(super) async fn describe(place: &Place) -> Result<Vec<(String, String)>> {
     add("revision", said("git", &["describe", "--always", "--dirty"]));
     add("compiler", said("rustc", &["--version"]));
     add("service", said(place.jebi.to_str().unwrap_or_default(), &["--version"]));
-    add("built", Some(if cfg!(debug_assertions) { "debug" } else { place.profile }.to_owned()));
+    add(BUILT, Some(place.profile.clone()));
+    let comes = if place.server.is_behind { "after the generator" } else { "before the service" };
+    add("postgresql gets a core", Some(comes.to_owned()));
     for (name, value) in place.server.settings().await? {
         environment.push((format!("postgresql {name}"), value));
     }

@@ -233,6 +233,10 @@ async fn an_item_that_its_worker_writes_of_is_still_its_own() {
     transaction.commit().await.unwrap();
     assert_eq!(beat().await.len(), 1);
     assert!(db.number(due).await > before);
+
+    db.run(LATER).await;
+    take(&db, THERE, &["sync"]).await.unwrap();
+    assert_eq!(beat().await, [], "others have it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -251,13 +255,17 @@ async fn an_item_is_settled_also_where_a_heart_beat_has_it_at_this_moment() {
     ] {
         db.run(LATER).await;
         let claim = take(&db, HERE, &["sync"]).await.unwrap();
-        // What a heart-beat does, before its commit.
         let beat = db.pool.begin(seller).await.unwrap();
-        let extended = run_as_service(&beat, "UPDATE job_items SET due_at = due_at").await;
-        assert_eq!(extended, Ok(1));
+        let held = json!([{
+            "seller_id": seller, "job_id": claim.job, "number": 1, "attempt": claim.items[0].attempt,
+        }]);
+        let extend = format!("SELECT jebi_extend_job_leases('{HERE}', '{held}', '1 minute')");
+        assert_eq!(run_as_service(&beat, &extend).await, Ok(1));
         let settled = end(&db, HERE, &claim, &outcome);
         let committed = async {
-            while db.number(waits).await == 0 {}
+            let it_waits = async { while db.number(waits).await == 0 {} };
+            let it_waits = tokio::time::timeout(Duration::from_mins(1), it_waits).await;
+            it_waits.expect("what ends an item waits for the heart-beat");
             beat.commit().await.unwrap();
         };
         let (settled, ()) = futures::join!(settled, committed);

@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use jebi_db_optimizer::testing::TestDatabase;
 use jebi_domain::JobState;
 
 use crate::child::Worker;
-use crate::fixture::{database, ended, start, until};
+use crate::fixture::{database, end_leases, ended, start, until};
 
 const LONG: Duration = Duration::from_mins(10);
 const SHORT: Duration = Duration::from_millis(500);
@@ -15,15 +14,6 @@ const SHORT: Duration = Duration::from_millis(500);
 /// Waits for what a child says, while other tests go on.
 fn hear(worker: &mut Worker, word: &str) {
     tokio::task::block_in_place(|| worker.hear(word));
-}
-
-/// As if all leases had ended.
-async fn end_leases(db: &TestDatabase) {
-    db.run(
-        "UPDATE job_items SET due_at = clock_timestamp() WHERE holder IS NOT NULL;
-         UPDATE job_lanes SET ready_at = clock_timestamp()",
-    )
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -64,6 +64,23 @@ pub(crate) async fn ended(db: &TestDatabase, seller: SellerId, job: JobId) -> Jo
     .await
 }
 
+/// As if all leases of workers that are gone had ended, once PostgreSQL knows that they are: what it was sent it still does, and that may be
+/// to claim an item for the dead, with a lease that outlasts the test.
+pub(crate) async fn end_leases(db: &TestDatabase) {
+    let connections = "SELECT count(*) FROM pg_stat_activity
+                       WHERE datname = current_database() AND application_name LIKE 'jebi%'";
+    until(|| async {
+        let others = db.number(connections).await > i64::from(db.pool.state().open);
+        (!others).then_some(())
+    })
+    .await;
+    db.run(
+        "UPDATE job_items SET due_at = clock_timestamp() WHERE holder IS NOT NULL;
+         UPDATE job_lanes SET ready_at = clock_timestamp()",
+    )
+    .await;
+}
+
 /// Asks again and again, each time after a round trip to the database.
 pub(crate) async fn until<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
     let asking = async {

@@ -14,7 +14,7 @@ use jebi_work::{Collector, Config, Extent, Kinds, Runner, Wake, collect_job};
 
 use crate::child::{Worker, say, told};
 use crate::collect::support::{account, outside, start, without_limits};
-use crate::fixture::{quick, until};
+use crate::fixture::{end_leases, quick};
 
 const DATABASE: &str = "JEBI_TEST_COLLECTOR_OF";
 const OUTSIDE: &str = "JEBI_TEST_COLLECTOR_FROM";
@@ -156,18 +156,6 @@ async fn collected(db: &TestDatabase, seller: SellerId, job: JobId) -> Job {
     }
 }
 
-/// Waits until PostgreSQL knows that a worker is gone: what it was sent it still does, and that may be to claim an item for the dead,
-/// with a lease that outlasts the test.
-async fn until_it_is_noticed(db: &TestDatabase) {
-    let connections = "SELECT count(*) FROM pg_stat_activity \
-                       WHERE datname = current_database() AND application_name LIKE 'jebi%'";
-    until(|| async {
-        let others = db.number(connections).await > i64::from(db.pool.state().open);
-        (!others).then_some(())
-    })
-    .await;
-}
-
 async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
     let settings = Settings { enforce_limits: false, ..Settings::default() }.with_items(items);
     let clock = SimClock::system();
@@ -197,13 +185,7 @@ async fn killed_at_any_moment(kind: AccountKind, kills: usize, items: u64) {
         moment.come(&db, (seller, job), &simulator).await;
         worker.signal("KILL");
         assert!(!worker.end());
-        until_it_is_noticed(&db).await;
-        // As if its lease had ended.
-        db.run(
-            "UPDATE job_items SET due_at = clock_timestamp() WHERE holder IS NOT NULL;
-             UPDATE job_lanes SET ready_at = clock_timestamp()",
-        )
-        .await;
+        end_leases(&db).await;
         let worker = collector(&db, &base);
         let job = collected(&db, seller, job).await;
         drop(worker);
