@@ -249,6 +249,19 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_with_another_body_is_what_it_was_and_weighs_what_it_holds_now() {
+        let body = || Body::new("12345");
+        let before = entry(Some(body()), 5, 100);
+        let packed = body().with_gzip("123");
+        let now = before.with_body(packed.clone());
+        assert_eq!((now.value.as_ref(), now.weight), (Some(&packed), before.weight + 3));
+        assert_eq!((now.born, now.soft, now.hard), (before.born, before.soft, before.hard));
+        assert_eq!(now.tags().collect::<Vec<_>>(), before.tags().collect::<Vec<_>>());
+        assert_eq!(now.with_body(Body::new("")).weight, before.weight - 5);
+        assert_eq!(entry(None, 0, 0).with_body(body()).weight, entry(Some(body()), 0, 0).weight);
+    }
+
+    #[test]
     fn tags_stand_behind_namespace_scope_and_key() {
         let tags = |cells| entry(None, cells, 0).tags().collect::<Vec<_>>();
         assert_eq!(tags(3), []);
