@@ -417,7 +417,7 @@ fn limit_targets(limits: &Limits) -> Vec<Target> {
 
 const MANY_MAY_WAIT: &str = "As many requests as two hundred users may send are let in at first, so that users who come at once are never \
     refused: each of them waits for the others.";
-const A_TURN_EACH: &str = "A refusal is measured from when it was due to when the generator has read it: most of that is waiting for a turn on \
+const A_TURN_EACH: &str = "A refusal is measured from when it was sent to when the generator has read it: most of that is waiting for a turn on \
     cores that the generator, the service and PostgreSQL keep busy.";
 
 fn overload_targets(overload: &Overload) -> Vec<Target> {
