@@ -328,7 +328,7 @@ async fn a_slow_statement_has_its_plan_without_values_or_the_reason_why_not() {
     };
     let plan = explained("SELECT").unwrap();
     assert!(plan.contains(" on orders: ") && plan.contains("order_number = $"), "{plan}");
-    assert!(!plan.contains("1234"), "{plan}");
+    assert!(!plan.contains("1234-5678"), "{plan}");
     let why = explained("DO").unwrap_err();
     assert!(why.starts_with("PostgreSQL does not plan it without its values: "), "{why}");
     // They are known now, and nothing is left behind on the connections.

@@ -106,7 +106,8 @@ async fn a_panic_is_a_failed_attempt_of_the_guilty_alone() {
     let bad = ended(&db, seller, bad).await;
     assert_eq!((bad.state, bad.done, bad.failed), (JobState::Done, 19, 1));
     assert_eq!((bad.failures[0].item.as_str(), panics.load(SeqCst)), ("item 7", 3));
-    assert!(!format!("{bad:?}").contains("010"), "what a panic says stays in the process");
+    // "010" alone is in one identifier of a few dozen.
+    assert!(!format!("{bad:?}").contains("1234-5678"), "what a panic says stays in the process");
     let good = start(&db.pool, other, "sync", 5).await;
     assert_eq!(ended(&db, other, good).await.done, 5);
     running.stop().await;
