@@ -16,7 +16,7 @@ pub(crate) struct Listed {
     pub(crate) deltas: &'static str,
     /// The column of both that counts rows.
     pub(crate) count: &'static str,
-    /// A condition that picks the totals of all rows, where no filter picks others.
+    /// For each column that has such totals, ` AND column = ''`: it picks those of all its values.
     pub(crate) every_total: &'static str,
 }
 
@@ -27,7 +27,8 @@ pub(crate) struct List {
     seller: String,
     /// ` AND status = $2 AND platform = $3`: right for rows, totals and deltas alike.
     kind: String,
-    every_total: &'static str,
+    /// Picks the totals that count every row in the columns that no filter is for.
+    every_total: String,
     /// The placeholder of the first instant that is shown.
     pub(crate) from: Option<String>,
     /// The placeholder of the first instant that is not shown any more.
@@ -36,7 +37,7 @@ pub(crate) struct List {
 
 impl List {
     pub(crate) fn new(listed: &'static Listed, seller: SellerId, binds: &mut Binds) -> Self {
-        let every_total = listed.every_total;
+        let every_total = listed.every_total.to_owned();
         let seller = binds.add(seller);
         Self { listed, seller, kind: String::new(), every_total, from: None, to: None }
     }
@@ -44,9 +45,7 @@ impl List {
     /// Shows only the rows whose `column`, which the totals have as well, is the value of a placeholder.
     pub(crate) fn only(&mut self, column: &str, placeholder: &str) {
         let _ = write!(self.kind, " AND {column} = {placeholder}");
-        if self.every_total.contains(column) {
-            self.every_total = "";
-        }
+        self.every_total = self.every_total.replace(&format!(" AND {column} = ''"), "");
     }
 
     /// A common table expression `page`: the wanted rows, and at least one more where there is one.
@@ -172,7 +171,7 @@ impl List {
             Some(to) => format!(" AND created_at < {to}"),
             None => String::new(),
         };
-        format!("page AS ({})", self.newest("*", &before_to, "", size))
+        format!("page AS ({})", self.newest(&before_to, size))
     }
 
     /// The rows after `position`. A comparison of rows is one descent of the index; spelled out as
@@ -180,52 +179,48 @@ impl List {
     fn after(&self, position: Position, size: PageSize, binds: &mut Binds) -> String {
         let (created_at, id) = (binds.add(position.created_at), binds.add(position.id));
         let after = format!(" AND (created_at, id) < ({created_at}, {id})");
-        format!("page AS ({})", self.newest("*", &after, "", size))
+        format!("page AS ({})", self.newest(&after, size))
     }
 
-    /// The rows after `skip` others. Counting from the newest order, the page's rows are number `first`
-    /// to `last`; totals by month, then by day, say in which days those lie, and only the days' own rows
-    /// are skipped, in the index alone.
+    /// The rows after `skip` others. Totals by month, then by day, say on which day the first of them lies; that day's
+    /// newer rows are skipped in the index alone, and the page is read from there as by a cursor.
     fn skip(&self, skip: u64, size: PageSize, binds: &mut Binds) -> String {
+        let Self { seller, kind, .. } = self;
+        let rows = self.listed.rows;
         // The rows that are newer than the range are skipped as well.
         let newer = self.to.as_ref().map_or_else(|| "0".to_owned(), |to| self.count_since(to));
         let skip = binds.add(i64::try_from(skip).unwrap_or(i64::MAX));
-        let (limit, rows, seller) = (limit(size), self.listed.rows, &self.seller);
-        let months = self.overlap("month", "jebi_month(day)", "", "0");
-        let days = self.overlap(
+        let month = self.bucket("month", "jebi_month(day)", "", "0");
+        let day = self.bucket(
             "day",
             "day",
-            " AND bucket >= (SELECT oldest FROM months)
-              AND bucket < ((SELECT newest FROM months) + interval '1 month')::date",
-            "(SELECT before FROM months)",
+            " AND bucket >= (SELECT bucket FROM month)
+              AND bucket < ((SELECT bucket FROM month) + interval '1 month')::date",
+            "(SELECT newer FROM month)",
         );
-        let found = self.newest(
-            "id",
-            " AND created_at >= jebi_day_start((SELECT oldest FROM days))
-              AND created_at < jebi_day_start((SELECT newest FROM days) + 1)",
-            " OFFSET (SELECT first - before FROM wanted, days)",
-            size,
-        );
+        let from_start = " AND (created_at, id) <= \
+                          ((SELECT created_at FROM start), (SELECT id FROM start))";
         format!(
-            "wanted AS (
-                 SELECT newer.n + {skip} AS first, newer.n + {skip} + {limit} AS last
-                 FROM (SELECT {newer} AS n) AS newer
-             ), months AS ({months}), days AS ({days}), page AS (
-                 SELECT r.* FROM ({found}) AS found
-                 JOIN {rows} AS r ON r.id = found.id AND r.seller_id = {seller}
-             )"
+            "wanted AS (SELECT {newer} + {skip} AS first), month AS ({month}), day AS ({day}), start AS (
+                 SELECT created_at, id FROM {rows} WHERE seller_id = {seller}{kind}
+                   AND created_at >= jebi_day_start((SELECT bucket FROM day))
+                   AND created_at < jebi_day_start((SELECT bucket FROM day) + 1)
+                 ORDER BY created_at DESC, id DESC
+                 OFFSET (SELECT wanted.first - day.newer FROM wanted, day) LIMIT 1
+             ), page AS ({})",
+            self.newest(from_start, size)
         )
     }
 
-    /// The oldest and newest bucket of a grain that hold a wanted row, and how many rows are newer than
-    /// both. `before` rows are newer than all that is looked at.
-    fn overlap(&self, grain: &str, bucket_of_delta: &str, within: &str, before: &str) -> String {
+    /// The bucket of a grain that holds the first wanted row, and how many rows are in newer ones; `newer` of them are
+    /// newer than all that is looked at.
+    fn bucket(&self, grain: &str, bucket_of_delta: &str, within: &str, newer: &str) -> String {
         let Self { seller, kind, every_total, .. } = self;
         let Listed { totals, deltas, count, .. } = self.listed;
         format!(
-            "SELECT min(bucket) AS oldest, max(bucket) AS newest, min(upto - n) AS before
+            "SELECT bucket, upto - n AS newer
              FROM (
-                 SELECT bucket, n, {before} + sum(n) OVER (ORDER BY bucket DESC) AS upto
+                 SELECT bucket, n, {newer} + sum(n) OVER (ORDER BY bucket DESC) AS upto
                  FROM (
                      SELECT bucket, sum({count}) AS n
                      FROM (
@@ -238,12 +233,13 @@ impl List {
                      WHERE true{within}
                      GROUP BY bucket
                  ) AS buckets
-             ) AS runs, wanted
-             WHERE upto > wanted.first AND upto - n < wanted.last"
+             ) AS runs
+             WHERE upto > (SELECT first FROM wanted)
+             ORDER BY bucket DESC LIMIT 1"
         )
     }
 
-    fn newest(&self, columns: &str, within: &str, offset: &str, size: PageSize) -> String {
+    fn newest(&self, within: &str, size: PageSize) -> String {
         let Self { seller, kind, from, .. } = self;
         let rows = self.listed.rows;
         let limit = limit(size);
@@ -252,8 +248,8 @@ impl List {
             None => String::new(),
         };
         format!(
-            "SELECT {columns} FROM {rows} WHERE seller_id = {seller}{kind}{from_on}{within}
-             ORDER BY created_at DESC, id DESC{offset} LIMIT {limit}"
+            "SELECT * FROM {rows} WHERE seller_id = {seller}{kind}{from_on}{within}
+             ORDER BY created_at DESC, id DESC LIMIT {limit}"
         )
     }
 }

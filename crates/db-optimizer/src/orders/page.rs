@@ -127,10 +127,10 @@ async fn with_lines(
 
 const ORDERS: Listed = Listed {
     rows: "orders",
-    totals: "order_totals",
+    totals: "order_counts",
     deltas: "order_total_deltas",
     count: "orders",
-    every_total: "",
+    every_total: " AND platform = '' AND status = ''",
 };
 
 const COLUMNS: &str = "o.id, o.seller_id, o.order_number, o.platform, o.status, o.customer, \

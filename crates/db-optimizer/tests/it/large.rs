@@ -90,8 +90,8 @@ async fn fill(db: &TestDatabase, inserts: &[(&str, &str)]) {
     // A connection that is just being made, to whatever database, keeps VACUUM from seeing rows as visible
     // to all.
     let unseen = "SELECT count(*) FROM pg_class
-                  WHERE relname IN ('orders', 'order_totals', 'products', 'product_offers',
-                                    'product_totals') AND relallvisible < relpages";
+                  WHERE relname IN ('orders', 'order_totals', 'order_counts', 'products',
+                                    'product_offers', 'product_totals') AND relallvisible < relpages";
     while db.number(unseen).await > 0 {
         db.run("VACUUM").await;
     }
