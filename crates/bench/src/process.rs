@@ -102,14 +102,15 @@ pub(crate) fn behind_this_one<T: Send>(start: impl FnOnce() -> T + Send) -> T {
 #[cfg(target_os = "linux")]
 pub(crate) fn move_behind_this_one(pid: u32) -> bool {
     use rustix::io::Errno;
-    use rustix::process::{Pid, setpriority_process};
+    use rustix::process::{Pid, getpriority_process, setpriority_process};
     let Some(children) = children(pid) else { return false };
+    let Ok(own) = getpriority_process(None) else { return false };
     // The parent first: it may have another child meanwhile.
     let mut family = std::iter::once(pid).chain(children.map(|(child, _)| child));
     family.all(|pid| {
         // None would be this process.
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-        pid.is_some_and(|pid| match setpriority_process(Some(pid), NICER) {
+        pid.is_some_and(|pid| match setpriority_process(Some(pid), own + NICER) {
             // A child that has ended meanwhile is behind everybody.
             Ok(()) | Err(Errno::SRCH) => true,
             Err(_) => false,
@@ -160,7 +161,7 @@ mod tests {
             }
         };
         assert!(move_behind_this_one(parent.id()));
-        assert_eq!((niceness(parent.id()), niceness(of_it)), (Some(NICER), Some(NICER)));
+        assert_eq!((niceness(parent.id()), niceness(of_it)), (of_child, of_child));
         assert!(!move_behind_this_one(u32::MAX));
         parent.kill().unwrap();
         parent.wait().unwrap();

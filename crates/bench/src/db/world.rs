@@ -10,8 +10,8 @@ use jebi_db_optimizer::products::Extras;
 use jebi_db_optimizer::script::{self, Script};
 use jebi_db_optimizer::{Admin, Config, Pool, orders, products, sellers};
 use jebi_domain::{
-    At, MasterKey, OrderFilter, OrderId, OrderStatus, PageNumber, PageSize, ProductFilter,
-    ProductId, Search, SellerKeys,
+    At, MasterKey, OrderFilter, OrderId, OrderStatus, PageNumber, PageSize, Position,
+    ProductFilter, ProductId, Search, SellerKeys,
 };
 use jebi_load::{Mix, Pace, Plan, Request, run};
 use serde::Serialize;
@@ -131,7 +131,7 @@ impl World {
         Ok(Self { key, url, pool, keys, clients, order, product: product.id, word })
     }
 
-    /// The first page of orders, of a service without a cache, asked for by as many at a time as send statements.
+    /// A page of orders, of a service without a cache, asked for by as many at a time as send statements.
     pub(super) async fn over_http(
         &self,
         place: &Place,
@@ -142,10 +142,16 @@ impl World {
         let served = starter.serve(DATABASE, &[("JEBI_CACHE_MAX_BYTES", "1")], None)?;
         let authorization = format!("Bearer {}", self.key);
         let headers = [("authorization", authorization.as_str())];
-        // Pages of about fifty, and each of another size: two who asked for the same at once would be given one answer.
-        let sizes = (1..=16).flat_map(|off| [50 - off, 50 + off]);
-        let requests = sizes.map(|size| {
-            let path = format!("/api/v1/orders-optimized/?page_size={size}");
+        // Whole pages that begin one order further each: two who asked for the same at once would be given one answer.
+        let master = MasterKey::from_hex(starter.master_key()).context("a key of 64 digits")?;
+        let (cursors, filter) = (master.cursor_key(), OrderFilter::default());
+        let first = At::Page(PageNumber::first());
+        let page = orders::page(&self.pool, &self.keys, &filter, first, ORDERS_ON_A_PAGE).await?;
+        let requests = page.items.iter().map(|order| {
+            let position = Position { created_at: order.created_at, id: order.id.as_uuid() };
+            let cursor = cursors.write(self.keys.seller(), &filter.canonical(), position);
+            let size = ORDERS_ON_A_PAGE.items();
+            let path = format!("/api/v1/orders-optimized/?page_size={size}&cursor={cursor}");
             Request::new(0, ("GET", &path), &headers, None)
         });
         let mix = Mix::of("page", requests);
