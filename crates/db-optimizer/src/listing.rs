@@ -182,60 +182,69 @@ impl List {
         format!("page AS ({})", self.newest(&after, size))
     }
 
-    /// The rows after `skip` others. Totals by month, then by day, say on which day the first of them lies; that day's
-    /// newer rows are skipped in the index alone, and the page is read from there as by a cursor.
+    /// The rows after `skip` others. Totals by month, then by day, say on which day the first of them lies; rows of that
+    /// day are skipped in the index alone, from the end that is nearer, and the page is read from there as by a cursor.
     fn skip(&self, skip: u64, size: PageSize, binds: &mut Binds) -> String {
         let Self { seller, kind, .. } = self;
         let rows = self.listed.rows;
         // The rows that are newer than the range are skipped as well.
         let newer = self.to.as_ref().map_or_else(|| "0".to_owned(), |to| self.count_since(to));
         let skip = binds.add(i64::try_from(skip).unwrap_or(i64::MAX));
-        let month = self.bucket("month", "jebi_month(day)", "", "0");
-        let day = self.bucket(
-            "day",
-            "day",
-            " AND bucket >= (SELECT bucket FROM month)
-              AND bucket < ((SELECT bucket FROM month) + interval '1 month')::date",
-            "(SELECT newer FROM month)",
-        );
-        let from_start = " AND (created_at, id) <= \
-                          ((SELECT created_at FROM start), (SELECT id FROM start))";
+        let month = self.bucket("month", "jebi_month(day)", |_| String::new(), "0");
+        let within_month = |column: &str| {
+            format!(
+                " AND {column} >= (SELECT bucket FROM month)
+                  AND {column} < ((SELECT bucket FROM month) + interval '1 month')::date"
+            )
+        };
+        let day = self.bucket("day", "day", within_month, "(SELECT newer FROM month)");
+        let end = |is_nearer: &str, order: &str, skipped: &str| {
+            format!(
+                "(SELECT created_at, id FROM {rows} WHERE seller_id = {seller}{kind}
+                    AND created_at >= jebi_day_start((SELECT bucket FROM day))
+                    AND created_at < jebi_day_start((SELECT bucket FROM day) + 1)
+                    AND (SELECT {is_nearer} FROM day, wanted)
+                  ORDER BY created_at {order}, id {order}
+                  OFFSET (SELECT {skipped} FROM day, wanted) LIMIT 1)"
+            )
+        };
+        let newest = end("first - newer < upto - first", "DESC", "first - newer");
+        let oldest = end("first - newer >= upto - first", "ASC", "upto - first - 1");
+        let from_start =
+            " AND (created_at, id) <= ((SELECT created_at FROM start), (SELECT id FROM start))";
+        let page = self.newest(from_start, size);
         format!(
-            "wanted AS (SELECT {newer} + {skip} AS first), month AS ({month}), day AS ({day}), start AS (
-                 SELECT created_at, id FROM {rows} WHERE seller_id = {seller}{kind}
-                   AND created_at >= jebi_day_start((SELECT bucket FROM day))
-                   AND created_at < jebi_day_start((SELECT bucket FROM day) + 1)
-                 ORDER BY created_at DESC, id DESC
-                 OFFSET (SELECT wanted.first - day.newer FROM wanted, day) LIMIT 1
-             ), page AS ({})",
-            self.newest(from_start, size)
+            "wanted AS (SELECT {newer} + {skip} AS first), month AS ({month}), day AS ({day}),
+             start AS ({newest} UNION ALL {oldest}), page AS ({page})"
         )
     }
 
-    /// The bucket of a grain that holds the first wanted row, and how many rows are in newer ones; `newer` of them are
-    /// newer than all that is looked at.
-    fn bucket(&self, grain: &str, bucket_of_delta: &str, within: &str, newer: &str) -> String {
+    /// The bucket of a grain that holds the first wanted row; how many rows are in newer ones, and how many with its own.
+    /// `newer` rows are newer than all buckets that are looked at: those `within` a condition on their column.
+    fn bucket(
+        &self,
+        grain: &str,
+        bucket_of_delta: &str,
+        within: impl Fn(&str) -> String,
+        newer: &str,
+    ) -> String {
         let Self { seller, kind, every_total, .. } = self;
         let Listed { totals, deltas, count, .. } = self.listed;
+        let (total_within, delta_within) = (within("bucket"), within(bucket_of_delta));
         format!(
-            "SELECT bucket, upto - n AS newer
+            "SELECT max(bucket) FILTER (WHERE upto > first) AS bucket,
+                 coalesce(max(upto) FILTER (WHERE upto <= first), {newer}) AS newer,
+                 min(upto) FILTER (WHERE upto > first) AS upto
              FROM (
-                 SELECT bucket, n, {newer} + sum(n) OVER (ORDER BY bucket DESC) AS upto
+                 SELECT bucket, {newer} + sum({count}) OVER (ORDER BY bucket DESC) AS upto
                  FROM (
-                     SELECT bucket, sum({count}) AS n
-                     FROM (
-                         SELECT bucket, {count} FROM {totals}
-                         WHERE seller_id = {seller} AND grain = '{grain}'{every_total}{kind}{within}
-                         UNION ALL
-                         SELECT {bucket_of_delta}, {count} FROM {deltas}
-                         WHERE seller_id = {seller}{kind}
-                     ) AS counted
-                     WHERE true{within}
-                     GROUP BY bucket
-                 ) AS buckets
-             ) AS runs
-             WHERE upto > (SELECT first FROM wanted)
-             ORDER BY bucket DESC LIMIT 1"
+                     SELECT bucket, {count} FROM {totals}
+                     WHERE seller_id = {seller} AND grain = '{grain}'{every_total}{kind}{total_within}
+                     UNION ALL
+                     SELECT {bucket_of_delta}, {count} FROM {deltas}
+                     WHERE seller_id = {seller}{kind}{delta_within}
+                 ) AS counted
+             ) AS runs, wanted"
         )
     }
 
