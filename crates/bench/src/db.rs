@@ -106,12 +106,8 @@ pub(crate) async fn measure(place: &Place, options: &Options) -> Result<Section>
             bar.next(&format!("{}: {}", size.label(), asked.label()));
             all.push(world.compare(place, (&program, options), &asked, *size).await?);
         }
-        let first = |one: &&Measured| one.label == first_page().label() && one.size == *size;
-        if Some(*size) == largest
-            && let Some(pgbench_us) = all.iter().find(first).and_then(Measured::postgres_us)
-        {
-            let found = world.over_http(place, &mut starter, options, pgbench_us).await?;
-            over_http = Some(found);
+        if Some(*size) == largest {
+            over_http = Some(world.over_http(place, &mut starter, (&program, options)).await?);
         }
     }
     place.server.drop(DATABASE).await?;

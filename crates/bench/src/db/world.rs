@@ -1,7 +1,7 @@
 //! A filled database, and what is asked of it: through the query layer, through pgbench, and over HTTP.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use jebi_domain::{
 use jebi_load::{Mix, Pace, Plan, Request, run};
 use serde::Serialize;
 
-use super::{Asked, DATABASE, Options, Size, pgbench};
+use super::{Asked, DATABASE, Options, Size, first_page, pgbench};
 use crate::progress::say;
 use crate::report::{Place, median};
 use crate::starter::{SELLER, Starter};
@@ -59,18 +59,21 @@ impl Measured {
     }
 }
 
-/// A page over HTTP, of a service that caches nothing, for one request.
+/// A page over HTTP, of a service that caches nothing, turn by turn with pgbench: CPU time for one, in microseconds.
 #[derive(Serialize)]
 pub(super) struct OverHttp {
-    pub(super) service_us: f64,
-    pub(super) postgres_us: f64,
+    pub(super) service_us: Vec<f64>,
+    pub(super) postgres_us: Vec<f64>,
     /// What PostgreSQL alone takes for the same page under pgbench.
-    pub(super) pgbench_us: f64,
+    pub(super) pgbench_us: Vec<f64>,
 }
 
 impl OverHttp {
-    pub(super) fn times(&self) -> f64 {
-        (self.service_us + self.postgres_us) / self.pgbench_us
+    /// What it takes of what pgbench does, in each turn.
+    pub(super) fn times(&self) -> Vec<f64> {
+        let both = self.service_us.iter().zip(&self.postgres_us);
+        let all = both.zip(&self.pgbench_us);
+        all.map(|((service, postgres), pgbench)| (service + postgres) / pgbench).collect()
     }
 }
 
@@ -136,8 +139,7 @@ impl World {
         &self,
         place: &Place,
         starter: &mut Starter<'_>,
-        options: &Options,
-        pgbench_us: f64,
+        (program, options): (&Path, &Options),
     ) -> Result<OverHttp> {
         let served = starter.serve(DATABASE, &[("JEBI_CACHE_MAX_BYTES", "1")], None)?;
         let authorization = format!("Bearer {}", self.key);
@@ -168,29 +170,44 @@ impl World {
                 std::thread::scope(|threads| threads.spawn(send).join())
             })
         };
-        let read = || Some((process::cpu(served.pid())?, place.server.cpu()?));
-        let _ = send(options.turn);
-        let still = read().context("CPU times are known on Linux alone")?;
-        tokio::time::sleep(options.turn).await;
-        let before = read().context("CPU times are known on Linux alone")?;
-        let turn = options.turn * options.turns;
-        let measured = send(turn).ok().context("the sending thread panicked")??;
-        let after = read().context("CPU times are known on Linux alone")?;
-        ensure!(
-            measured.counts.errors() == 0,
-            "the service did not answer well: {:?}",
-            measured.counts
-        );
-        let count = measured.counts.ok.max(1) as f64;
-        let each = |still: Duration, before: Duration, after: Duration| {
-            let idle = before.saturating_sub(still) * options.turns;
-            after.saturating_sub(before).saturating_sub(idle).as_secs_f64() * 1e6 / count
+        let pgbench = self.pgbench(place, &first_page()).await?;
+        let read = || {
+            let both = (process::cpu(served.pid()), place.server.cpu());
+            both.0.zip(both.1).context("CPU times are known on Linux alone")
         };
-        Ok(OverHttp {
-            service_us: each(still.0, before.0, after.0),
-            postgres_us: each(still.1, before.1, after.1),
-            pgbench_us,
-        })
+        let _ = send(options.turn);
+        let still = read()?;
+        tokio::time::sleep(options.turn).await;
+        let idle = read()?;
+        let idle = (idle.0.saturating_sub(still.0), idle.1.saturating_sub(still.1));
+        let mut found = OverHttp { service_us: vec![], postgres_us: vec![], pgbench_us: vec![] };
+        for _ in 0..options.turns {
+            let before = read()?;
+            let measured = send(options.turn).ok().context("the sending thread panicked")??;
+            let after = read()?;
+            ensure!(
+                measured.counts.errors() == 0,
+                "the service did not answer well: {:?}",
+                measured.counts
+            );
+            let each = |before: Duration, after: Duration, idle: Duration| {
+                let taken = after.saturating_sub(before).saturating_sub(idle);
+                taken.as_secs_f64() * 1e6 / measured.counts.ok.max(1) as f64
+            };
+            found.service_us.push(each(before.0, after.0, idle.0));
+            found.postgres_us.push(each(before.1, after.1, idle.1));
+            let turn = pgbench.turn(place, (program, options), (self.clients, &self.url))?;
+            found.pgbench_us.extend(turn.postgres_us);
+        }
+        Ok(found)
+    }
+
+    /// What pgbench is to send.
+    async fn pgbench(&self, place: &Place, asked: &Asked) -> Result<Pgbench> {
+        let (text, values) = self.script(asked).await?.for_pgbench();
+        let file = place.directory.join("pgbench.sql");
+        std::fs::write(&file, &text)?;
+        Ok(Pgbench { file, values })
     }
 
     fn orders_at(&self, page: u64, status: Option<OrderStatus>) -> Result<(OrderFilter, At)> {
@@ -285,9 +302,7 @@ impl World {
         asked: &Asked,
         size: Size,
     ) -> Result<Measured> {
-        let (text, values) = self.script(asked).await?.for_pgbench();
-        let file = place.directory.join("pgbench.sql");
-        std::fs::write(&file, &text)?;
+        let pgbench = self.pgbench(place, asked).await?;
         let mut measured = Measured { label: asked.label(), size, ours: vec![], pgbench: vec![] };
         for turn in 0..=options.turns {
             let before = (place.server.cpu(), process::cpu(std::process::id()));
@@ -295,32 +310,16 @@ impl World {
             // What its connections took is counted once PostgreSQL has seen them off.
             tokio::time::sleep(SEEN_OFF).await;
             let after = (place.server.cpu(), process::cpu(std::process::id()));
-            let each = |now: Option<Duration>, before: Option<Duration>, count: f64| {
-                Some(now?.checked_sub(before?)?.as_secs_f64() * 1e6 / count)
-            };
             let ours = Turn {
                 per_second: count / seconds,
                 postgres_us: each(after.0, before.0, count),
                 own_us: each(after.1, before.1, count),
             };
-            let before = place.server.cpu();
-            let mut command = Command::new(program);
-            command.args(["-n", "-M", "prepared", "-r", "-f"]).arg(&file);
-            command.args(["-c", &self.clients.to_string(), "-j", "1"]);
-            command.args(["-T", &options.turn.as_secs().max(1).to_string()]);
-            for (name, value) in &values {
-                command.arg("-D").arg(format!("{name}={value}"));
-            }
-            let output = tokio::task::block_in_place(|| command.arg(&self.url).output())?;
-            let (count, per_second) = pgbench::told(&String::from_utf8_lossy(&output.stdout))
-                .with_context(|| {
-                    format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr))
-                })?;
-            let postgres_us = each(place.server.cpu(), before, count);
+            let of_pgbench = pgbench.turn(place, (program, options), (self.clients, &self.url))?;
             // The first one warms.
             if turn > 0 {
                 measured.ours.push(ours);
-                measured.pgbench.push(Turn { per_second, postgres_us, own_us: None });
+                measured.pgbench.push(of_pgbench);
             }
         }
         Ok(measured)
@@ -360,4 +359,39 @@ impl World {
         });
         sent.ok().context("the sending thread panicked")?
     }
+}
+
+/// What pgbench sends.
+struct Pgbench {
+    file: PathBuf,
+    values: Vec<(String, String)>,
+}
+
+impl Pgbench {
+    fn turn(
+        &self,
+        place: &Place,
+        (program, options): (&Path, &Options),
+        (clients, url): (u32, &str),
+    ) -> Result<Turn> {
+        let before = place.server.cpu();
+        let mut command = Command::new(program);
+        command.args(["-n", "-M", "prepared", "-r", "-f"]).arg(&self.file);
+        command.args(["-c", &clients.to_string(), "-j", "1"]);
+        command.args(["-T", &options.turn.as_secs().max(1).to_string()]);
+        for (name, value) in &self.values {
+            command.arg("-D").arg(format!("{name}={value}"));
+        }
+        let output = tokio::task::block_in_place(|| command.arg(url).output())?;
+        let (count, per_second) = pgbench::told(&String::from_utf8_lossy(&output.stdout))
+            .with_context(|| {
+                format!("pgbench failed: {}", String::from_utf8_lossy(&output.stderr))
+            })?;
+        Ok(Turn { per_second, postgres_us: each(place.server.cpu(), before, count), own_us: None })
+    }
+}
+
+/// CPU time for one of so many, in microseconds.
+fn each(now: Option<Duration>, before: Option<Duration>, count: f64) -> Option<f64> {
+    Some(now?.checked_sub(before?)?.as_secs_f64() * 1e6 / count)
 }
