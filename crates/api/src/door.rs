@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use actix_http::{Request, Response};
+use actix_http::{Payload, Request, Response};
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{AppConfig, Service, ServiceFactory, ServiceResponse};
 use actix_web::http::Method;
@@ -183,6 +183,12 @@ fn turn_away(state: &State, request: &Request) -> Response<BoxBody> {
     response.into()
 }
 
+/// Lets the server read what has come of a body. An answer that is there before closes the connection behind it, whatever it
+/// says, and who was refused has to connect again.
+async fn read_the_body() {
+    tokio::task::yield_now().await;
+}
+
 /// Stands before an application, with a door.
 pub(crate) struct Front<F> {
     pub(crate) state: State,
@@ -234,7 +240,8 @@ where
         self.application.poll_ready(context)
     }
 
-    fn call(&self, request: Request) -> Self::Future {
+    fn call(&self, mut request: Request) -> Self::Future {
+        let has_body = !matches!(request.payload(), Payload::None);
         let asked = AskedRef::of(&request);
         let answer = |asked| self.state.door.answer(&self.state, &request, asked);
         if let Some(response) = asked.as_ref().and_then(answer) {
@@ -242,12 +249,19 @@ where
         }
         let place = match self.state.door.admit(&self.state, &request, asked.as_ref()) {
             Ok(place) => place,
+            Err(refusal) if has_body => {
+                let refusal = read_the_body().map(|()| Ok(refusal));
+                return refusal.boxed_local().right_future();
+            }
             Err(refusal) => return ready(Ok(refusal)).left_future(),
         };
         let (state, asked) = (self.state.clone(), asked.map(AskedRef::into_owned));
         let answered = self.application.call(request);
         let answered = async move {
             let _place = place;
+            if has_body {
+                read_the_body().await;
+            }
             let mut response = Response::from(answered.await?).map_into_boxed_body();
             let remembered = response.extensions_mut().remove::<Remembered>();
             if let Some((asked, remembered)) = asked.zip(remembered) {

@@ -10,6 +10,7 @@ use jebi_domain::{Scope, Scopes};
 use tokio::task::JoinHandle;
 
 use crate::app::{ORDERS, TestApp, add_key, order_body, post};
+use crate::hostile::refused_twice_on_one_connection;
 use crate::http::{Request, Response};
 use crate::process::Served;
 use crate::redis::Redis;
@@ -73,18 +74,19 @@ async fn who_would_wait_too_long_is_refused_and_nobody_else() {
     let (mut crowd, refused) = crowd(&app.address, &app.key).await;
     assert!(is_refusal(&refused));
     assert!(is_refusal(&app.post("busy", &order_body()).await));
+    refused_twice_on_one_connection(&app.address, &app.key, 503).await;
     app.get(ORDERS).await.expect(200);
     app.send(Request::new("GET", "/healthz")).await.expect(200);
     let away = turned_away(&app.address, &operator).await;
     lock.rollback().await.unwrap();
 
-    let mut refused = 2;
+    let mut refused = 4;
     while let Some(answer) = crowd.next().await {
         let answer = answer.unwrap();
         refused += u64::from(answer.status != 200 && is_refusal(&answer));
     }
     // Nobody who was let in came away with nothing.
-    assert!((2..=refused).contains(&away), "{away}");
+    assert!((4..=refused).contains(&away), "{away}");
     assert_eq!(turned_away(&app.address, &operator).await, refused);
     assert_eq!(app.post("busy", &order_body()).await.expect(201).header("retry-after"), None);
 }

@@ -192,6 +192,35 @@ async fn a_body_of_20_mb_is_answered_413_while_it_is_still_being_sent() {
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
 }
 
+/// Creates two orders on one connection, both of which are refused.
+pub(crate) async fn refused_twice_on_one_connection(address: &str, key: &str, status: u16) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let body = order_body().to_string();
+    let request = format!(
+        "POST {ORDERS} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\nidempotency-key: k\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let mut answers = Vec::new();
+    for count in 1..=2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        loop {
+            let text = String::from_utf8_lossy(&answers);
+            assert!(!text.contains("connection: close"), "{text}");
+            if text.matches(&format!("HTTP/1.1 {status} ")).count() == count {
+                break;
+            }
+            assert_ne!(stream.read_buf(&mut answers).await.unwrap(), 0, "it is closed");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_refused_before_the_body_was_read_keeps_the_connection() {
+    let app = TestApp::new().await;
+    refused_twice_on_one_connection(&app.address, "jebi_none", 401).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_names_each_field_that_is_wrong() {
     let app = TestApp::new().await;
