@@ -12,6 +12,8 @@ const LEAST: f64 = 0.75;
 const BY_NUMBER: &str = "A page by number has to be found: the totals of each month, then of the days of one, say on which day it \
     begins, and its rows of that day are skipped. That is bounded, not free; a page by cursor, which is how a client walks, costs the \
     same at any depth.";
+const OVER_HTTP: &str = "The service does on top what pgbench does not: it decodes rows, opens customers, writes and tags JSON, and leads a \
+    load to another thread and back. It may take as much as PostgreSQL itself.";
 /// What service and PostgreSQL together may take over HTTP of what PostgreSQL takes under pgbench.
 const MOST_OVER_HTTP: f64 = 2.0;
 /// What a cost may be off, where it is to be flat.
@@ -82,7 +84,7 @@ pub(super) fn section(
             figure: times,
             target: format!("≤ {MOST_OVER_HTTP} times"),
             holds: times <= MOST_OVER_HTTP,
-            why: None,
+            why: (times > MOST_OVER_HTTP).then(|| OVER_HTTP.to_owned()),
         });
     }
     let mut figures = vec![];
