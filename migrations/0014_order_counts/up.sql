@@ -1,5 +1,5 @@
--- Locks: SHARE ROW EXCLUSIVE on order_totals while they are counted, a second for each million of them. Folding waits;
--- requests read, and write differences.
+-- Locks: SHARE ROW EXCLUSIVE on order_totals, and on sellers for the reference, while totals are counted. Folding waits, and
+-- who adds a seller; requests read, and write differences.
 --
 -- A list needs how many orders there are, by month and by day, and order_totals says so for each platform, status and
 -- currency apart: a page by number added up 21 rows for each day. Here one row is enough, whatever the filter.
@@ -16,8 +16,8 @@ CREATE TABLE order_counts (
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 SELECT jebi_guard_tenant_table('order_counts', 'SELECT, INSERT, UPDATE');
 
--- Kept by triggers and not by who folds: a process of an older release folds as well. Rows are locked in one order,
--- behind those of order_totals.
+-- Kept by triggers and not by who folds: a process of an older release folds as well. Two who fold the same seller meet
+-- on its differences first, and sellers share no row: so the order in which these rows are locked does not matter.
 CREATE FUNCTION jebi_order_counts_insert() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     INSERT INTO order_counts AS c (seller_id, grain, platform, status, bucket, orders)

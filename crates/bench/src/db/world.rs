@@ -64,7 +64,7 @@ impl Measured {
 pub(super) struct OverHttp {
     pub(super) service_us: Vec<f64>,
     pub(super) postgres_us: Vec<f64>,
-    /// What PostgreSQL alone takes for the same page under pgbench.
+    /// What PostgreSQL alone takes under pgbench for the first page, which is as large.
     pub(super) pgbench_us: Vec<f64>,
 }
 
