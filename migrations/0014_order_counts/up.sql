@@ -51,7 +51,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Nothing does, and no trigger would see to it.
+-- Nobody deletes totals, and the counts would not follow.
 REVOKE DELETE ON order_totals FROM jebi_service;
 CREATE TRIGGER order_counts_insert AFTER INSERT ON order_totals
     REFERENCING NEW TABLE AS added

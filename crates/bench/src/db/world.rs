@@ -190,13 +190,12 @@ impl World {
                 "the service did not answer well: {:?}",
                 measured.counts
             );
-            let each = |before: Duration, after: Duration, idle: Duration| {
-                let taken = after.saturating_sub(before).saturating_sub(idle);
-                taken.as_secs_f64() * 1e6 / measured.counts.ok.max(1) as f64
-            };
-            found.service_us.push(each(before.0, after.0, idle.0));
-            found.postgres_us.push(each(before.1, after.1, idle.1));
-            let turn = pgbench.turn(place, (program, options), (self.clients, &self.url))?;
+            let count = measured.counts.ok.max(1) as f64;
+            found.service_us.extend(each(Some(after.0), Some(before.0 + idle.0), count));
+            found.postgres_us.extend(each(Some(after.1), Some(before.1 + idle.1), count));
+            // The service is still up, and asks PostgreSQL for what it always does.
+            let turn =
+                pgbench.turn(place, (program, options), (self.clients, &self.url), idle.1)?;
             found.pgbench_us.extend(turn.postgres_us);
         }
         Ok(found)
@@ -315,7 +314,8 @@ impl World {
                 postgres_us: each(after.0, before.0, count),
                 own_us: each(after.1, before.1, count),
             };
-            let of_pgbench = pgbench.turn(place, (program, options), (self.clients, &self.url))?;
+            let to = (self.clients, self.url.as_str());
+            let of_pgbench = pgbench.turn(place, (program, options), to, Duration::ZERO)?;
             // The first one warms.
             if turn > 0 {
                 measured.ours.push(ours);
@@ -368,13 +368,15 @@ struct Pgbench {
 }
 
 impl Pgbench {
+    /// `idle` is what PostgreSQL would take meanwhile for others.
     fn turn(
         &self,
         place: &Place,
         (program, options): (&Path, &Options),
         (clients, url): (u32, &str),
+        idle: Duration,
     ) -> Result<Turn> {
-        let before = place.server.cpu();
+        let before = place.server.cpu().map(|before| before + idle);
         let mut command = Command::new(program);
         command.args(["-n", "-M", "prepared", "-r", "-f"]).arg(&self.file);
         command.args(["-c", &clients.to_string(), "-j", "1"]);
